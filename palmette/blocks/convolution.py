@@ -1,0 +1,16 @@
+"""Convolution, BatchNorm and ReLU in the one order that most blocks use."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def conv_bn(
+    inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """Return a bias-free convolution that keeps ``size / stride``, BatchNorm, and ReLU unless ``relu`` is off."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)

@@ -1,0 +1,328 @@
+"""Decisions: what can be chosen, and how to sample, count, enumerate, vary and name the choices.
+
+``Decisions`` is the torch-free half of a space: searches see nothing else. A decision is one of n
+(``Categorical``), any of n (``Subset``) or an integer range (``Integer``); it may be conditional, active only
+while another decision takes a given value. ``Equivalence`` states which encodings build the same network, and
+every architecture made here is the canonical one of its class (sampling.md 5.2 for NAS-Bench-Macro).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from palmette.architecture import Architecture, Value
+from palmette.errors import ArchitectureError
+
+Condition = tuple[str, Value]
+"""``(decision, value)``: holds while that decision is active and takes that value (or, any of n, contains it)."""
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """One of the named options."""
+
+    name: str
+    options: tuple[str, ...]
+    active_if: tuple[Condition, ...] = ()
+    """Active when any of these holds; always when empty."""
+
+    def values(self) -> Sequence[Value]:
+        return self.options
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Any of the named options, from ``least`` to ``most`` of them; a value is a tuple in option order."""
+
+    name: str
+    options: tuple[str, ...]
+    least: int = 0
+    most: int | None = None
+    active_if: tuple[Condition, ...] = ()
+
+    def values(self) -> Sequence[Value]:
+        most = len(self.options) if self.most is None else self.most
+        sizes = range(self.least, most + 1)
+        return [subset for size in sizes for subset in itertools.combinations(self.options, size)]
+
+
+@dataclass(frozen=True)
+class Integer:
+    """An integer from ``low`` to ``high`` inclusive in steps; ``log`` samples its logarithm uniformly."""
+
+    name: str
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+    active_if: tuple[Condition, ...] = ()
+
+    def values(self) -> Sequence[Value]:
+        return range(self.low, self.high + 1, self.step)
+
+
+Decision = Categorical | Subset | Integer
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Encodings of these decisions that build one network, by the map to their representative.
+
+    ``canonical`` takes and returns the values in the order of ``names`` and must be idempotent. The decisions
+    of an equivalence are unconditional and belong to no other one.
+    """
+
+    names: tuple[str, ...]
+    canonical: Callable[[tuple[Value, ...]], tuple[Value, ...]]
+
+
+class Decisions:
+    """All decisions of one space, in order: conditions refer to earlier decisions only.
+
+    Sampling is uniform over encodings, as in the papers; counts are exact integers.
+    """
+
+    def __init__(self, space: str, decisions: Sequence[Decision], equivalences: Sequence[Equivalence] = ()) -> None:
+        self.space = space
+        self.decisions: dict[str, Decision] = {decision.name: decision for decision in decisions}
+        self.equivalences = tuple(equivalences)
+        if len(self.decisions) != len(decisions):
+            names = [decision.name for decision in decisions]
+            raise ArchitectureError(f"space {space!r}: decision names must differ, got {names}; rename one")
+        for equivalence in self.equivalences:
+            assert all(name in self.decisions for name in equivalence.names)
+        self._values = {name: tuple(decision.values()) for name, decision in self.decisions.items()}
+        self._positions = {name: {v: i for i, v in enumerate(values)} for name, values in self._values.items()}
+        self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
+        self._conditional = any(decision.active_if for decision in decisions)
+
+    def values(self, name: str) -> tuple[Value, ...]:
+        """Return the allowed values of one decision, in option order."""
+        return self._values[name]
+
+    def index(self, name: str, value: Value) -> int:
+        """Return the position of ``value`` among the decision's values."""
+        return self._positions[name][value]
+
+    def is_active(self, name: str, values: Mapping[str, Value]) -> bool:
+        """Say whether a decision is active given the values of the (active) decisions before it."""
+        conditions = self.decisions[name].active_if
+        return not conditions or any(_holds(values.get(other), wanted) for other, wanted in conditions)
+
+    def architecture(self, values: Mapping[str, Value]) -> Architecture:
+        """Check the values and return the canonical architecture.
+
+        Raises:
+            ArchitectureError: an unknown, missing or inactive decision, or a value that is not allowed.
+        """
+        kept: dict[str, Value] = {}
+        for name in self.decisions:
+            if self.is_active(name, kept):
+                kept[name] = self._checked(name, values)
+        if len(kept) != len(values):
+            extra = next(name for name in values if name not in kept)
+            state = "is inactive here" if extra in self.decisions else "is unknown"
+            raise ArchitectureError(
+                f"space {self.space!r}: decision {extra!r} {state}; this architecture has {_few(list(kept))}"
+            )
+        return self._canonical(kept)
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """Return the architecture in canonical form if it belongs to this space; raise ArchitectureError otherwise."""
+        if architecture.space != self.space:
+            raise ArchitectureError(
+                f"architecture: it is of space {architecture.space!r}, needed is {self.space!r}; "
+                f"use it with --space {architecture.space}"
+            )
+        return self.architecture(architecture.as_dict())
+
+    def count(self) -> int:
+        """Return the exact number of encodings (6,561 for NAS-Bench-Macro)."""
+        return self._count(lambda name: len(self._values[name]))
+
+    def count_distinct(self) -> int:
+        """Return the exact number of distinct architectures (3,969 for NAS-Bench-Macro)."""
+        grouped = {name for equivalence in self.equivalences for name in equivalence.names}
+        free = self._count(lambda name: 1 if name in grouped else len(self._values[name]))
+        for equivalence in self.equivalences:
+            encodings = itertools.product(*(self._values[name] for name in equivalence.names))
+            free *= len({equivalence.canonical(encoding) for encoding in encodings})
+        return free
+
+    def encodings(self) -> Iterator[dict[str, Value]]:
+        """Yield every encoding in lexicographic order, equivalent ones included."""
+        yield from self._encodings(list(self.decisions), {})
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Yield every distinct architecture once, in lexicographic order of its first encoding."""
+        seen = set()
+        for values in self.encodings():
+            architecture = self._canonical(values)
+            if architecture not in seen:
+                seen.add(architecture)
+                yield architecture
+
+    def sample(self, generator: np.random.Generator) -> Architecture:
+        """Draw each active decision uniformly (log-uniformly where it says so)."""
+        kept: dict[str, Value] = {}
+        if not self._conditional and not self._log_weights:
+            draws = generator.integers([len(values) for values in self._values.values()])
+            kept = {name: values[draw] for (name, values), draw in zip(self._values.items(), draws, strict=True)}
+            return self._canonical(kept)
+        for name in self.decisions:
+            if self.is_active(name, kept):
+                kept[name] = self._draw(name, generator)
+        return self._canonical(kept)
+
+    def mutate(self, parent: Architecture, generator: np.random.Generator, *, probability: float) -> Architecture:
+        """Redraw each decision with ``probability``; the redraw may give the old value (SPOS, sampling.md 2.7)."""
+        kept: dict[str, Value] = {}
+        for name in self.decisions:
+            if self.is_active(name, kept):
+                redraw = name not in parent or generator.random() < probability
+                kept[name] = self._draw(name, generator) if redraw else parent[name]
+        return self._canonical(kept)
+
+    def cross(self, one: Architecture, other: Architecture, generator: np.random.Generator) -> Architecture:
+        """Take each decision from either parent with probability 1/2; draw those that neither parent has."""
+        kept: dict[str, Value] = {}
+        for name in self.decisions:
+            if self.is_active(name, kept):
+                first, second = (one, other) if generator.random() < 0.5 else (other, one)
+                parent = first if name in first else second
+                kept[name] = parent[name] if name in parent else self._draw(name, generator)
+        return self._canonical(kept)
+
+    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+        """Yield each distinct architecture that differs in one decision; newly active ones take their first value."""
+        seen = {architecture}
+        for name, current in architecture.values:
+            for value in self._values[name]:
+                if value == current:
+                    continue
+                kept: dict[str, Value] = {}
+                for other in self.decisions:
+                    if self.is_active(other, kept):
+                        old = architecture[other] if other in architecture else self._values[other][0]
+                        kept[other] = value if other == name else old
+                neighbour = self._canonical(kept)
+                if neighbour not in seen:
+                    seen.add(neighbour)
+                    yield neighbour
+
+    def encode(self, architecture: Architecture) -> np.ndarray:
+        """Return the concatenated one-hot encoding (zeros for inactive decisions), float64 ``[sum of values]``."""
+        row = []
+        for name, values in self._values.items():
+            hot = np.zeros(len(values))
+            if name in architecture:
+                hot[self.index(name, architecture[name])] = 1.0
+            row.append(hot)
+        return np.concatenate(row) if row else np.zeros(0)
+
+    def code(self, architecture: Architecture) -> str:
+        """Return the short code: one digit per decision, or numbers joined by ``-`` when some have over ten values."""
+        numbers = [str(self.index(n, architecture[n])) if n in architecture else "_" for n in self.decisions]
+        return ("" if self._short else "-").join(numbers)
+
+    def parse(self, code: str) -> Architecture:
+        """Read a code as ``code`` writes it, or option numbers separated by commas; raises ArchitectureError."""
+        separator = "," if "," in code else "-"
+        parts = list(code) if self._short and separator not in code else code.split(separator)
+        if len(parts) != len(self.decisions):
+            raise ArchitectureError(
+                f"space {self.space!r}: code {code!r} has {len(parts)} entries, needed are {len(self.decisions)}, "
+                f"one per decision; for example {self.code(self._first())}"
+            )
+        values: dict[str, Value] = {}
+        for (name, allowed), part in zip(self._values.items(), parts, strict=True):
+            if part == "_":
+                continue
+            if not (part.isascii() and part.isdigit() and int(part) < len(allowed)):
+                raise ArchitectureError(
+                    f"space {self.space!r}: code {code!r} has {part!r} for {name!r}; "
+                    f"allowed are 0 to {len(allowed) - 1} ({_few(list(allowed))})"
+                )
+            values[name] = allowed[int(part)]
+        return self.architecture(values)
+
+    @property
+    def _short(self) -> bool:
+        return all(len(values) <= 10 for values in self._values.values())
+
+    def _first(self) -> Architecture:
+        return self._canonical(next(iter(self.encodings())))
+
+    def _canonical(self, values: dict[str, Value]) -> Architecture:
+        for equivalence in self.equivalences:
+            group = tuple(values[name] for name in equivalence.names)
+            values.update(zip(equivalence.names, equivalence.canonical(group), strict=True))
+        return Architecture(self.space, tuple(values.items()))
+
+    def _checked(self, name: str, values: Mapping[str, Value]) -> Value:
+        if name not in values:
+            raise ArchitectureError(f"space {self.space!r}: decision {name!r} has no value; add it")
+        value = values[name]
+        if value not in self._positions[name]:
+            raise ArchitectureError(
+                f"space {self.space!r}: decision {name!r} cannot be {value!r}; allowed are {_few(self._values[name])}"
+            )
+        return value
+
+    def _draw(self, name: str, generator: np.random.Generator) -> Value:
+        values = self._values[name]
+        if name in self._log_weights:
+            return values[int(generator.choice(len(values), p=self._log_weights[name]))]
+        return values[int(generator.integers(len(values)))]
+
+    def _count(self, size: Callable[[str], int]) -> int:
+        parents = {name: {other for other, _ in d.active_if} for name, d in self.decisions.items()}
+        if any(len(others) > 1 for others in parents.values()):  # a decision tied under several parents: rare, small
+            return sum(1 for _ in self.encodings())
+        children: dict[str, list[str]] = {name: [] for name in self.decisions}
+        for name, others in parents.items():
+            for other in others:
+                children[other].append(name)
+
+        def below(name: str) -> int:
+            if not children[name]:
+                return size(name)
+            return sum(
+                math.prod(below(child) for child in children[name] if self.is_active(child, {name: value}))
+                for value in self._values[name]
+            )
+
+        return math.prod(below(name) for name, others in parents.items() if not others)
+
+    def _encodings(self, names: list[str], kept: dict[str, Value]) -> Iterator[dict[str, Value]]:
+        if not names:
+            yield dict(kept)
+            return
+        name, rest = names[0], names[1:]
+        if not self.is_active(name, kept):
+            yield from self._encodings(rest, kept)
+            return
+        for value in self._values[name]:
+            yield from self._encodings(rest, {**kept, name: value})
+
+
+def _log_uniform(decision: Integer) -> np.ndarray:
+    """Return the mass of each value when its logarithm is uniform and rounded down to the grid, ``[values]``."""
+    values = np.asarray(decision.values(), dtype=float)
+    edges = np.log(np.append(values, values[-1] + decision.step))
+    mass = np.diff(edges)
+    return np.asarray(mass / mass.sum())
+
+
+def _holds(value: Value | None, wanted: Value) -> bool:
+    return value == wanted or (isinstance(value, tuple) and wanted in value)
+
+
+def _few(items: Sequence[object]) -> str:
+    shown = ", ".join(str(item) for item in items[:8])
+    return shown if len(items) <= 8 else f"{shown}, ... ({len(items)} in all)"

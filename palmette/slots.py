@@ -1,0 +1,100 @@
+"""Slots: the places in an ordinary network where a decision is open.
+
+A slot is an ``nn.Module`` that holds option *factories*. Filled with one option (``Space.build``) it is replaced
+by that option, so the stand-alone network contains no slot and no unused weight; filled with all
+(``Space.supernet``) it computes what the call's choice picks. A slot may own several decisions.
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+
+from torch import Tensor, nn
+
+from palmette.architecture import Architecture
+from palmette.choice import Term, picked, terms
+from palmette.decisions import Categorical, Condition, Decision
+from palmette.errors import ArchitectureError
+
+Factory = Callable[[], nn.Module]
+
+
+class Slot(nn.Module, ABC):
+    """What a space needs to know of a place with open decisions."""
+
+    @abstractmethod
+    def decisions(self) -> Sequence[Decision]:
+        """Return the decisions read in ``forward``, unconditional; the space adds the conditions of nesting."""
+
+    @abstractmethod
+    def nested(self) -> Iterator[tuple[Condition, nn.Module]]:
+        """Yield each option module that may hold further slots, with the condition that reaches it."""
+
+    @abstractmethod
+    def build(self, architecture: Architecture) -> nn.Module:
+        """Return a new plain module for the architecture's values; it may hold further slots."""
+
+    @abstractmethod
+    def fill(self) -> None:
+        """Allocate the weights of all options; they may hold further slots."""
+
+    @abstractmethod
+    def active(self, architecture: Architecture) -> nn.Module:
+        """Return the filled module whose state is that of ``build(architecture)``."""
+
+
+class OneOf(Slot):
+    """One of several modules, each given by a factory without arguments.
+
+    ``OneOf("layer1", k3=block(3), k5=block(5), skip=nn.Identity)``. Slots of one name share one decision and must
+    have the same options. Options must map an input to outputs of one shape.
+    """
+
+    def __init__(self, name: str, /, **options: Factory) -> None:
+        super().__init__()
+        if not options:
+            raise ArchitectureError(f"slot {name!r}: no options were given; add some, as k3=lambda: nn.Conv2d(...)")
+        for option, factory in options.items():
+            if isinstance(factory, nn.Module) or not callable(factory):
+                raise ArchitectureError(
+                    f"slot {name!r}: option {option!r} is {type(factory).__name__}; "
+                    "give a function that builds the module, as lambda: nn.Conv2d(...)"
+                )
+            if "." in option or not option:
+                raise ArchitectureError(f"slot {name!r}: option name {option!r} must be non-empty and without a dot")
+        self.name = name
+        self.factories = dict(options)
+        self.options: nn.ModuleList | None = None
+
+    def decisions(self) -> Sequence[Decision]:
+        return [Categorical(self.name, tuple(self.factories))]
+
+    def nested(self) -> Iterator[tuple[Condition, nn.Module]]:
+        return (((self.name, option), factory()) for option, factory in self.factories.items())
+
+    def build(self, architecture: Architecture) -> nn.Module:
+        return self.factories[str(architecture[self.name])]()
+
+    def fill(self) -> None:
+        self.options = nn.ModuleList(factory() for factory in self.factories.values())
+
+    def active(self, architecture: Architecture) -> nn.Module:
+        assert self.options is not None
+        return self.options[list(self.factories).index(str(architecture[self.name]))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.options is None:
+            raise ArchitectureError(
+                f"slot {self.name!r} is not filled; call Space(network).supernet() or .build(architecture)"
+            )
+        return weighted_sum(self.options, terms(picked(self.name), len(self.options)), x)
+
+
+def weighted_sum(options: Sequence[nn.Module] | nn.ModuleList, picks: Sequence[Term], x: Tensor) -> Tensor:
+    """Return the sum of ``weight * option(x)`` over the picked options; the others are not computed."""
+    outputs = (options[i](x) if weight is None else weight * options[i](x) for i, weight in picks)
+    total: Tensor = reduce(operator.add, outputs)
+    return total

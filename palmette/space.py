@@ -1,0 +1,169 @@
+"""Space: an ordinary network with slots, read as decisions, and filled with one option or with all.
+
+The macro-structure is written once. ``build`` fills each slot with one option and is the stand-alone network;
+``supernet`` fills it with all and shares weights between all architectures; the two exchange weights by name.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from palmette.architecture import Architecture
+from palmette.choice import Choice, chosen
+from palmette.decisions import Condition, Decision, Decisions, Equivalence, Subset
+from palmette.errors import ArchitectureError
+from palmette.export.plain import plain
+from palmette.slots import Slot
+
+Definition = Callable[[], nn.Module]
+
+
+class Supernet(nn.Module):
+    """A network whose slots hold all options; which of them run is an argument of the call."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, choice: Choice) -> Tensor:
+        """Return the network's output for ``choice``: per decision an index, indices, weights or a gate."""
+        with chosen(choice):
+            result: Tensor = self.network(x)
+        return result
+
+
+class Space:
+    """A named set of architectures: their decisions, and how to build each.
+
+    Args:
+        network: a module with slots, or a function that makes one (then the fixed layers of every network
+            built are initialised anew; those of a module start from the values it has).
+        name: stored in every architecture, so that it is not used with another space.
+        equivalences: which encodings build the same network.
+
+    Raises:
+        ArchitectureError: no slots, or slots of one name with different options.
+    """
+
+    def __init__(
+        self, network: nn.Module | Definition, *, name: str = "custom", equivalences: Sequence[Equivalence] = ()
+    ) -> None:
+        self.name = name
+        self.definition: Definition = _copies(network) if isinstance(network, nn.Module) else network
+        with torch.device("meta"):
+            found = list(_read(self.definition(), ()))
+        if not found:
+            raise ArchitectureError(f"space {name!r}: no slots; put pm.OneOf(...) where a decision is open")
+        self.decisions = Decisions(name, _merge(name, found), equivalences)
+
+    def supernet(self, *, seed: int) -> Supernet:
+        """Return a new supernet with the weights of all options, initialised from ``seed``, on the default device."""
+        return Supernet(self._filled(_fill_all, seed))
+
+    def build(self, architecture: Architecture, *, seed: int) -> nn.Module:
+        """Return the stand-alone network of ``architecture``, initialised from ``seed``; it contains no slot."""
+        return self._filled(lambda root: _fill_one(root, architecture), seed)
+
+    def choice(self, architecture: Architecture) -> dict[str, int | tuple[int, ...]]:
+        """Return the single-path choice that makes a supernet compute ``architecture``."""
+        return {name: self._indices(name, architecture) for name, _ in architecture.values}
+
+    def shared_state(self, supernet: Supernet, architecture: Architecture) -> dict[str, Tensor]:
+        """Return the supernet's own tensors under the names they have in the stand-alone network.
+
+        Reading them inherits weights (``network.load_state_dict``); writing to them moves weights back.
+        """
+        return dict(_shared(supernet.network, architecture, ""))
+
+    def extract(self, supernet: Supernet, architecture: Architecture) -> nn.Module:
+        """Return the plain network with copies of the supernet's weights; it holds no class of this package."""
+        network = self.build(architecture, seed=0).to(next(supernet.parameters()).device)
+        network.load_state_dict(self.shared_state(supernet, architecture))
+        return plain(network.train(supernet.training))
+
+    def _indices(self, name: str, architecture: Architecture) -> int | tuple[int, ...]:
+        value = architecture[name]
+        decision = self.decisions.decisions[name]
+        if isinstance(decision, Subset) and isinstance(value, tuple):
+            return tuple(decision.options.index(option) for option in value)
+        return self.decisions.index(name, value)
+
+    def _filled(self, fill: Callable[[nn.Module], nn.Module], seed: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return fill(self.definition())
+
+
+def chain(network: nn.Module) -> list[nn.Module]:
+    """Return the modules that run one after another: nested ``nn.Sequential`` flattened, anything else whole."""
+    if type(network) is not nn.Sequential:
+        return [network]
+    return [link for child in network for link in chain(child)]
+
+
+def slots(network: nn.Module) -> list[Slot]:
+    """Return all slots of a filled network, nested ones included, in module order."""
+    return [module for module in network.modules() if isinstance(module, Slot)]
+
+
+def _copies(network: nn.Module) -> Definition:
+    return lambda: copy.deepcopy(network)
+
+
+def _read(module: nn.Module, reached_if: tuple[Condition, ...]) -> Iterator[Decision]:
+    """Yield every decision at or below ``module``, active if its slot is reached."""
+    if not isinstance(module, Slot):
+        for child in module.children():
+            yield from _read(child, reached_if)
+        return
+    for decision in module.decisions():
+        yield dataclasses.replace(decision, active_if=reached_if)
+    for condition, option in module.nested():
+        yield from _read(option, (condition,))
+
+
+def _merge(space: str, found: Sequence[Decision]) -> list[Decision]:
+    """Return one decision per name: slots of one name are tied, and active where any of them is reached."""
+    merged: dict[str, Decision] = {}
+    for decision in found:
+        first = merged.get(decision.name, decision)
+        if dataclasses.replace(first, active_if=()) != dataclasses.replace(decision, active_if=()):
+            raise ArchitectureError(
+                f"space {space!r}: two slots named {decision.name!r} have different options; "
+                "tied slots need equal option names, other slots a name of their own"
+            )
+        always = not first.active_if or not decision.active_if
+        either = () if always else tuple(dict.fromkeys(first.active_if + decision.active_if))
+        merged[decision.name] = dataclasses.replace(first, active_if=either)
+    return list(merged.values())
+
+
+def _fill_all(module: nn.Module) -> nn.Module:
+    """Allocate the options of every slot at or below ``module``, in place."""
+    for child in module.modules():  # a slot filled here shows its options to the loop, so nested slots follow
+        if isinstance(child, Slot):
+            child.fill()
+    return module
+
+
+def _fill_one(module: nn.Module, architecture: Architecture) -> nn.Module:
+    """Return ``module`` with every slot at or below it replaced by the architecture's option."""
+    while isinstance(module, Slot):
+        module = module.build(architecture)
+    for name, child in module.named_children():
+        setattr(module, name, _fill_one(child, architecture))
+    return module
+
+
+def _shared(module: nn.Module, architecture: Architecture, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    while isinstance(module, Slot):
+        module = module.active(architecture)
+    own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    yield from ((prefix + name, tensor.detach()) for name, tensor in own)
+    for name, child in module.named_children():
+        yield from _shared(child, architecture, f"{prefix}{name}.")
