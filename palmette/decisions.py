@@ -81,6 +81,11 @@ class Equivalence:
     canonical: Callable[[tuple[Value, ...]], tuple[Value, ...]]
 
 
+def no_ops_last(option: str) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]:
+    """Return the canonical map of layers in a row of which those set to ``option`` do nothing: they go last."""
+    return lambda values: tuple(sorted(values, key=lambda value: value == option))  # sorting keeps the others' order
+
+
 class Decisions:
     """All decisions of one space, in order: conditions refer to earlier decisions only.
 

@@ -17,7 +17,7 @@ from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
 from palmette.decisions import Condition, Decision, Decisions, Equivalence, Subset
 from palmette.errors import ArchitectureError
-from palmette.export.plain import plain
+from palmette.plain import plain
 from palmette.slots import Slot
 
 Definition = Callable[[], nn.Module]

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from palmette.architecture import Architecture
+from palmette.costs.shapes import shaped
 from palmette.errors import ArchitectureError
 from palmette.slots import OneOf, Slot
 from palmette.space import Space, slots
@@ -85,12 +86,20 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.label = label
         self.totals: defaultdict[Hashable, tuple[int, int]] = defaultdict(lambda: (0, 0))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare torch the import of its compiler, over a second, to keep it away from the method below."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        out = shaped(func, args, kwargs)
+        if out is None:
+            out = func(*args, **kwargs)
         rule = flop_registry.get(func.overloadpacket)
         if rule is not None:
             flops, acts = self.totals[self.label()]
-            macs = rule(*args, **(kwargs or {}), out_val=out) // 2
+            macs = rule(*args, **kwargs, out_val=out) // 2
             self.totals[self.label()] = (flops + macs, acts + out.numel())
         return out
 

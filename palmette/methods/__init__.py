@@ -1,0 +1,5 @@
+"""The methods, each a short sum of parts."""
+
+from palmette.methods.spos import SPOS
+
+__all__ = ["SPOS"]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palmette.errors import StorageError
+from palmette.evaluation.trust import Audit, AuditPoint, Statistic
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,9 @@ class LayerRow:
     alternatives: Sequence[str]
     """All options of the decision, in order; empty for a fixed part."""
     output_shape: Sequence[int]
-    costs: Mapping[str, int]
+    costs: Mapping[str, float]
+    taken: Sequence[str] = ()
+    """All options taken, where a decision may take several (``option`` is then their text); else left empty."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class TrialRow:
     generation: int
     metrics: Mapping[str, float]
     """``accuracy`` (0 to 1) and ``loss`` on the search-validation images."""
-    costs: Mapping[str, int]
+    costs: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -46,40 +54,6 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Statistic:
-    """A rank statistic of one score against stand-alone accuracy, with its bootstrap interval."""
-
-    score: str
-    """``accuracy``, ``loss``, ``flops`` (the baseline) or ``random``."""
-    name: str
-    """``kendall_tau_b``, ``spearman``, ``top_precision``, ``regret``."""
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class AuditPoint:
-    """One audited architecture: its scores with inherited weights and its true accuracy."""
-
-    code: str
-    scores: Mapping[str, float]
-    stand_alone: float
-
-
-@dataclass(frozen=True)
-class Audit:
-    """How far the supernet's ranking can be trusted."""
-
-    source: str
-    """``table: NAS-Bench-Macro, 3,969 architectures`` or ``12 architectures trained from scratch, 10 epochs each``."""
-    statistics: Sequence[Statistic]
-    points: Sequence[AuditPoint]
-    verdict: str
-    """The plain sentences a reader should take away."""
-
-
-@dataclass(frozen=True)
 class Contents:
     """Everything on the page."""
 
@@ -89,7 +63,7 @@ class Contents:
     winner_code: str
     winner_architecture: str
     layers: Sequence[LayerRow]
-    costs: Mapping[str, int]
+    costs: Mapping[str, float]
     limits: Mapping[str, tuple[float | None, float | None]]
     """Lower and upper end per limited cost; None is an open end."""
     test_accuracy: float
@@ -105,3 +79,32 @@ class Contents:
     environment: Mapping[str, str]
     configuration: str
     """The resolved configuration, TOML."""
+
+
+def read_contents(path: Path) -> Contents:
+    """Return the contents that a finished run left as JSON.
+
+    Raises:
+        StorageError: the file is missing, or is not what a run leaves.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        audit = record.pop("audit")
+        parts: dict[str, Any] = {
+            "layers": [LayerRow(**row) for row in record.pop("layers")],
+            "trials": [TrialRow(**row) for row in record.pop("trials")],
+            "curves": [Curve(**row) for row in record.pop("curves")],
+            "audit": audit and _audit(audit),
+            "limits": {name: (low, high) for name, (low, high) in record.pop("limits").items()},
+            "test_interval": tuple(record.pop("test_interval")),
+        }
+        return Contents(**record, **parts)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror}); finish the run first, with --resume") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StorageError(f"{path}: not the figures of a run ({error}); finish the run again, with --resume") from None
+
+
+def _audit(record: dict[str, Any]) -> Audit:
+    statistics = [Statistic(**row) for row in record.pop("statistics")]
+    return Audit(statistics=statistics, points=[AuditPoint(**row) for row in record.pop("points")], **record)

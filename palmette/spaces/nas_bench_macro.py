@@ -10,10 +10,9 @@ from functools import partial
 
 from torch import nn
 
-from palmette.architecture import Value
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.inverted_residual import InvertedResidual
-from palmette.decisions import Equivalence
+from palmette.decisions import Equivalence, no_ops_last
 from palmette.slots import OneOf
 from palmette.space import Space
 
@@ -23,14 +22,8 @@ STAGES = ((64, 2), (128, 3), (256, 3))
 
 def nas_bench_macro(*, classes: int = 10, channels: int = 3) -> Space:
     """Return the space; input ``[N, channels, 32, 32]`` in the benchmark, other sizes divisible by 8 work too."""
-    equivalences = [Equivalence(tuple(stage), identities_last) for stage in _stage_names()]
+    equivalences = [Equivalence(tuple(stage[1:]), no_ops_last("identity")) for stage in _stage_names()]
     return Space(partial(_network, classes, channels), name="nas-bench-macro", equivalences=equivalences)
-
-
-def identities_last(stage: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Return the stage with the identities after its first layer moved to the end: the same network."""
-    first, rest = stage[:1], stage[1:]
-    return first + tuple(v for v in rest if v != "identity") + tuple(v for v in rest if v == "identity")
 
 
 def _network(classes: int, channels: int) -> nn.Module:

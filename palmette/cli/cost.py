@@ -1,0 +1,77 @@
+"""``palmette cost``: complexity of architectures of a space, or of published networks, as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from palmette.cli.main import parse
+from palmette.cli.names import SPACES, named
+from palmette.errors import PalmetteError
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Print parameters, FLOPs (multiply-accumulates) and activations, one JSON line per architecture.
+
+    Examples: `palmette cost nas-bench-macro 22212220 11111111`; `palmette cost shuffle-choice - < codes.txt`;
+    `palmette cost small-images runs/digits/architecture.json`; `palmette cost spos-block-search`.
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """A space and then codes, architecture.json files, or - for codes on standard input; or published networks."""
+    resolution: int | None = None
+    """Height and width of the input in pixels; default: what the space was published with."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    options = parse(Cost, arguments, name="cost")
+    assert isinstance(options, Cost)
+    if not options.names:
+        raise PalmetteError("cost: nothing was named; give a space and codes, as: cost nas-bench-macro 22212220")
+    if options.names[0] in SPACES:
+        _print_space(options.names[0], options.names[1:], options.resolution)
+    else:
+        for name in options.names:
+            _print_published(name, options.resolution)
+
+
+def _print_space(space_name: str, codes: Sequence[str], resolution: int | None) -> None:
+    from palmette.cli.architectures import read_architecture
+    from palmette.costs.complexity import CostTable
+
+    entry = named(SPACES, space_name, "space")
+    channels, height, width = entry.input_shape
+    space = entry.build(entry.classes, channels)
+    table = CostTable(space, (channels, resolution or height, resolution or width))
+    if not codes:
+        raise PalmetteError(f"cost: no code was given for {space_name}; give codes, .json files, or - to read codes")
+    for code in _expand(codes):
+        architecture = read_architecture(code, space.decisions)
+        print(json.dumps({"space": space_name, "code": space.decisions.code(architecture), **table(architecture)}))
+
+
+def _print_published(name: str, resolution: int | None) -> None:
+    from palmette.cli.published import published
+    from palmette.costs.complexity import complexity
+
+    networks = published()
+    if name not in networks:
+        allowed = ", ".join([*SPACES, *networks])
+        raise PalmetteError(f"cost: {name!r} is no space and no published network; allowed are {allowed}")
+    network, (channels, height, width) = networks[name]()
+    shape = (channels, resolution or height, resolution or width)
+    print(json.dumps({"name": name, **complexity(network, shape)}))
+
+
+def _expand(codes: Sequence[str]) -> Iterator[str]:
+    for code in codes:
+        if code == "-":
+            yield from (line.strip() for line in sys.stdin if line.strip())
+        else:
+            yield code

@@ -1,0 +1,46 @@
+"""``palmette draw``: an architecture as an SVG picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from palmette.cli.main import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Draw an architecture as a chain of its layers, with shapes and costs.
+
+    Examples: `palmette draw runs/mine/architecture.json --out winner.svg`.
+    """
+
+    architecture: Annotated[Path, tyro.conf.Positional]
+    """An architecture.json."""
+    out: Path = Path("architecture.svg")
+    resolution: int | None = None
+    """Height and width of the input in pixels; default: what the space was published with."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    options = parse(Draw, arguments, name="draw")
+    assert isinstance(options, Draw)
+    from palmette.cli.architectures import read_file
+    from palmette.cli.names import SPACES, named
+    from palmette.costs.complexity import CostTable
+    from palmette.report.drawing import draw
+    from palmette.report.layers import layer_rows
+    from palmette.storage.atomic import write_text
+
+    architecture = read_file(options.architecture)
+    entry = named(SPACES, architecture.space, "space")
+    channels, height, width = entry.input_shape
+    space = entry.build(entry.classes, channels)
+    table = CostTable(space, (channels, options.resolution or height, options.resolution or width))
+    rows = layer_rows(space, table, space.decisions.check(architecture))
+    write_text(options.out, draw(rows))
+    print(options.out)

@@ -1,0 +1,20 @@
+"""``palmette methods``: the methods there are, with their papers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from palmette.cli.main import parse
+from palmette.cli.names import METHODS, SPACES
+
+
+@dataclass(frozen=True)
+class Methods:
+    """List the methods there are, with their papers, and the spaces each can search."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    parse(Methods, arguments, name="methods")
+    for name, text in METHODS.items():
+        print(f"{name:<12} {text}\n{'':<12} searches: {', '.join(SPACES)}, and any network with slots")

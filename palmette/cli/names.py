@@ -1,0 +1,93 @@
+"""The one table of names: what the command line calls each space, and how to build it. No torch until then."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from palmette.errors import PalmetteError
+from palmette.methods.spos import SPOS
+from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
+from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
+from palmette.recipes.small_images import small_images as small_images_recipe
+
+if TYPE_CHECKING:
+    from palmette.space import Space
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NamedSpace:
+    """A space as the command line offers it."""
+
+    title: str
+    paper: str
+    input_shape: tuple[int, int, int]
+    """Channels, height and width that costs are counted at without data."""
+    classes: int
+    build: Callable[[int, int], Space]
+    """``(classes, channels) -> Space``."""
+    spos: Callable[[], SPOS]
+    """The settings it is searched with."""
+
+
+def named(table: Mapping[str, T], name: str, what: str) -> T:
+    """Return the entry, or say in one line what there is."""
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        cure = f"; did you mean {near[0]!r}?" if near else f"; 'palmette {what}s' describes them"
+        raise PalmetteError(f"unknown {what} {name!r}; allowed are {', '.join(table)}{cure}")
+    return table[name]
+
+
+def _small_images(classes: int, channels: int) -> Space:
+    from palmette.spaces.small_images import small_images
+
+    return small_images(classes=classes, channels=channels)
+
+
+def _nas_bench_macro(classes: int, channels: int) -> Space:
+    from palmette.spaces.nas_bench_macro import nas_bench_macro
+
+    return nas_bench_macro(classes=classes, channels=channels)
+
+
+def _shuffle_choice(classes: int, channels: int) -> Space:
+    from palmette.spaces.shuffle_choice import shuffle_choice
+
+    return shuffle_choice(classes=classes, channels=channels)
+
+
+SPACES = {
+    "small-images": NamedSpace(
+        "6 layers of plain or inverted-residual convolutions, for images of 8x8 to 32x32",
+        "this library's default",
+        (1, 8, 8),
+        10,
+        _small_images,
+        small_images_recipe,
+    ),
+    "nas-bench-macro": NamedSpace(
+        "8 layers of MobileNetV2 blocks, with a public table of true CIFAR-10 accuracies",
+        "Su et al., Prioritized Architecture Sampling with Monto-Carlo Tree Search, CVPR 2021",
+        (3, 32, 32),
+        10,
+        _nas_bench_macro,
+        nas_bench_macro_recipe,
+    ),
+    "shuffle-choice": NamedSpace(
+        "20 ShuffleNetV2 choice blocks of 4 kinds, for 224x224 images",
+        "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
+        (3, 224, 224),
+        1000,
+        _shuffle_choice,
+        shuffle_choice_recipe,
+    ),
+}
+
+METHODS = {
+    "spos": "uniform single-path supernet, evolution under limits (Guo et al., ECCV 2020, arXiv 1904.00420)",
+}

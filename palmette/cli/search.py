@@ -1,0 +1,156 @@
+"""``palmette search``: supernet, search, audit, retraining, report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from palmette.cli.main import parse
+from palmette.cli.names import METHODS, SPACES, named
+from palmette.data.options import Splits
+from palmette.errors import PalmetteError
+from palmette.methods.options import AuditOptions
+from palmette.methods.spos import SPOS
+
+if TYPE_CHECKING:
+    from palmette.methods.job import Job
+    from palmette.progress import Progress
+    from palmette.storage.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitTexts:
+    """Limits: ``50e6`` or ``50M`` is at most, ``40M:50M`` a range, ``40M:`` at least."""
+
+    flops: str | None = None
+    """Multiply-accumulates for one image."""
+    params: str | None = None
+    """Parameters."""
+    acts: str | None = None
+    """Output elements of convolution and linear layers for one image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Train a supernet, search it under limits, audit the ranking, retrain the winner, and write a report.
+
+    Without options: the digits data of scikit-learn, a small space, a CPU, under two minutes.
+
+    Examples: `palmette search`; `palmette search --data images.npz --limits.flops 5e6 --out runs/mine`;
+    `palmette search --out runs/mine --resume` after it was killed.
+    """
+
+    space: str = "small-images"
+    """A space by name; 'palmette spaces' lists them."""
+    data: str = "digits"
+    """digits, FILE.npz, FOLDER, FILE.parquet or hub:NAME; 'palmette data' describes the formats."""
+    method: str = "spos"
+    """A method by name; 'palmette methods' lists them."""
+    limits: LimitTexts = field(default_factory=LimitTexts)
+    out: Path | None = None
+    """Directory of the run; default: runs/SPACE-METHOD."""
+    resume: bool = False
+    """Continue the run in that directory if there is one; with the same settings it ends with the same numbers."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU if there is one."""
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to PyTorch."""
+    spos: Annotated[SPOS, tyro.conf.arg(name="")] = field(default_factory=SPOS)
+    audit: AuditOptions = field(default_factory=AuditOptions)
+    splits: Splits = field(default_factory=Splits)
+
+
+def run(arguments: Sequence[str]) -> None:
+    options = parse_search(arguments)
+    from palmette.methods.search import run as run_job
+    from palmette.progress import Bars
+
+    with opened_job(options, Bars()) as job:
+        result = run_job(job, options.spos, options.audit)
+    for line in result.headline:
+        print(line)
+    if result.audit is not None:
+        print(f"Audit against {result.audit.source}: {result.audit.verdict}")
+    print(f"Everything is in {result.directory}; look at {result.directory / 'report.html'}")
+
+
+def parse_search(arguments: Sequence[str]) -> Search:
+    """Return the options; the defaults are those of the recipe of the space that is named."""
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    peek.add_argument("--space", default="small-images")
+    peek.add_argument("--method", default="spos")
+    try:
+        known, _ = peek.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise PalmetteError(f"search: {error}; 'palmette search --help' lists all options") from None
+    named(METHODS, known.method, "method")
+    default = Search(space=known.space, spos=named(SPACES, known.space, "space").spos())
+    options = parse(Search, arguments, name="search", default=default)
+    assert isinstance(options, Search)
+    return options
+
+
+@contextmanager
+def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
+    """Check all that can be checked, then open the run directory and yield the job.
+
+    Raises:
+        PalmetteError: whatever the options, the data, the limits or the directory do not allow.
+    """
+    import torch
+
+    from palmette.costs.limits import Limits
+    from palmette.data.sources import load
+    from palmette.methods.job import feasible_table, opened
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    limits = Limits.from_mapping({name: text for name, text in vars(options.limits).items() if text is not None})
+    device = _device(options.device)
+    data = load(options.data, splits=options.splits, seed=options.seed).to(device)
+    space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
+    table = feasible_table(space, data, limits, seed=options.seed)
+    directory = _directory(options)
+    with opened(space, data, table, limits, directory=directory, seed=options.seed, progress=progress) as job:
+        yield job
+
+
+@contextmanager
+def reopened(path: Path, progress: Progress) -> Iterator[tuple[Job, SPOS]]:
+    """Open the run in ``path`` as it was begun, and yield its job and method.
+
+    Raises:
+        StorageError: it is no run of the command line, or is in use.
+    """
+    from palmette.storage.run_directory import read_configuration, rebuilt
+
+    settings = read_configuration(path)
+    if not isinstance(settings.get("space"), str):
+        raise PalmetteError(f"{path}: the run was begun in Python with a space of its own; go on with it there")
+    options = replace(rebuilt(Search, settings), out=path, resume=True)
+    with opened_job(options, progress) as job:
+        yield job, options.spos
+
+
+def _directory(options: Search) -> RunDirectory:
+    from palmette.storage.run_directory import RunDirectory, plain
+
+    path = options.out or Path("runs") / f"{options.space}-{options.method}"
+    free = {"out", "resume", "threads"}  # may differ when a run is continued
+    settings = {name: value for name, value in plain(options).items() if name not in free}
+    return RunDirectory.open(path, settings) if options.resume else RunDirectory.create(path, settings)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PalmetteError("device cuda was given and there is none; allowed here is cpu, or auto")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

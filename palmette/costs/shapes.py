@@ -1,0 +1,88 @@
+"""Shapes: what the commonest operations return on the meta device, without torch's own rules for them.
+
+The first operation that torch runs on the meta device makes it import its compiler and sympy, 1 to 2 s in every new
+process. The operations of convolutional networks need no more than the shape of their output. A rule returns
+``None`` for whatever it does not cover, errors included, and torch then decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Rule = Callable[..., Any]
+"""Takes an operation's arguments and returns an empty result, or ``None`` where the rule does not apply."""
+
+
+def shaped(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Return the empty result of an operation on meta tensors, or ``None`` if no rule covers it."""
+    rule = _RULES.get(operation)
+    return None if rule is None else rule(*args, **kwargs)
+
+
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], *geometry: Any) -> Any:
+    padding, dilation, transposed, _, groups = geometry
+    kernel = weight.shape[2:]
+    if transposed or x.dim() != weight.dim() or x.shape[1] != weight.shape[1] * groups:
+        return None
+    if not len(stride) == len(padding) == len(dilation) == len(kernel):
+        return None
+    sizes = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
+    out = [(size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in sizes]
+    return x.new_empty([x.shape[0], weight.shape[0], *out]) if min(out) > 0 else None
+
+
+def _batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any) -> Any:
+    statistics = rest[:2]
+    if any(t is not None and t.shape != x.shape[1:2] for t in (weight, bias, *statistics)):
+        return None
+    return x.new_empty(x.shape), x.new_empty(0), x.new_empty(0)  # evaluation mode: nothing saved for a gradient
+
+
+def _mean(x: Tensor, dims: Sequence[int] | None, keepdim: bool = False, **_: Any) -> Any:
+    if not dims:
+        return None
+    gone = {dim % x.dim() for dim in dims}
+    return x.new_empty([1 if i in gone else n for i, n in enumerate(x.shape) if keepdim or i not in gone])
+
+
+def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    shape = list(tensors[0].shape)
+    rest = {(*t.shape[: dim % len(shape)], *t.shape[dim % len(shape) + 1 :]) for t in tensors if t.dim() == len(shape)}
+    if len(rest) != 1 or any(t.dim() != len(shape) for t in tensors):
+        return None
+    shape[dim] = sum(t.shape[dim] for t in tensors)
+    return tensors[0].new_empty(shape)
+
+
+def _product(a: Tensor, b: Tensor) -> Any:
+    return a.new_empty([a.shape[0], b.shape[1]]) if a.shape[1] == b.shape[0] else None
+
+
+def _sum_with_product(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Any:
+    return _product(a, b) if bias.shape == b.shape[1:] else None
+
+
+def _pointwise(*args: Any, **_: Any) -> Any:
+    tensors = [arg for arg in args if isinstance(arg, Tensor)]
+    same = len({(t.shape, t.dtype) for t in tensors}) == 1 and tensors[0].is_floating_point()
+    return tensors[0].new_empty(tensors[0].shape) if same else None
+
+
+_aten = torch.ops.aten
+_POINTWISE = [_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.add_.Tensor, _aten.clone.default]
+_POINTWISE += [_aten.relu.default, _aten.relu_.default, _aten.hardtanh.default, _aten.hardtanh_.default]
+_POINTWISE += [_aten.sigmoid.default, _aten.tanh.default, _aten.silu.default, _aten.silu_.default, _aten.gelu.default]
+_POINTWISE += [_aten.hardswish.default, _aten.hardswish_.default, _aten.hardsigmoid.default]
+_RULES: Mapping[Any, Rule] = {
+    _aten.convolution.default: _convolution,
+    _aten.native_batch_norm.default: _batch_norm,
+    _aten.mean.dim: _mean,
+    _aten.cat.default: _cat,
+    _aten.mm.default: _product,
+    _aten.addmm.default: _sum_with_product,
+    **dict.fromkeys(_POINTWISE, _pointwise),
+}

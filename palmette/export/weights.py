@@ -1,0 +1,100 @@
+"""Weights of a plain network as safetensors, with a card that says what they belong to; reading executes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from palmette.architecture import Architecture
+from palmette.data.images import Dataset
+from palmette.errors import PalmetteError, StorageError
+from palmette.storage.atomic import write_bytes
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is needed to build the network again and to feed it."""
+
+    architecture: Architecture
+    data: str
+    classes: tuple[str, ...]
+    input_shape: tuple[int, int, int]
+    """``(C, H, W)``."""
+    mean: tuple[float, ...]
+    """Per channel, of pixels from 0 to 1; subtracted from the input."""
+    std: tuple[float, ...]
+    """Per channel; the input is divided by it."""
+
+    @staticmethod
+    def of(architecture: Architecture, data: Dataset) -> Card:
+        """Return the card of an architecture trained on ``data``."""
+        return Card(architecture, data.name, data.classes, data.input_shape, data.mean, data.std)
+
+
+def save_weights(network: nn.Module, path: Path, card: Card) -> None:
+    """Write the network's parameters and buffers under their names, atomically.
+
+    Raises:
+        StorageError: the file cannot be written; an earlier one is then intact.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    facts = {**vars(card), "architecture": card.architecture.to_json()}
+    write_bytes(path, to_bytes(state, metadata={"palmette_card": json.dumps(facts)}))
+
+
+def read_card(path: Path) -> Card:
+    """Return the card of a weights file.
+
+    Raises:
+        StorageError: no such file, not safetensors, or not written by ``save_weights``.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["palmette_card"])
+        return Card(
+            Architecture.from_json(facts["architecture"]),
+            facts["data"],
+            tuple(facts["classes"]),
+            tuple(facts["input_shape"]),
+            tuple(facts["mean"]),
+            tuple(facts["std"]),
+        )
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from None
+    except (KeyError, TypeError, json.JSONDecodeError, PalmetteError):
+        raise StorageError(f"{path}: it has no card of a network; give the network.safetensors of a run") from None
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Read into the network, in place, what ``save_weights`` wrote for a network of the same shape.
+
+    Raises:
+        StorageError: no such file, not safetensors, or names and shapes of another network.
+    """
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from None
+    own = network.state_dict()
+    wrong = sorted(name for name in own.keys() | state.keys() if _shape(own, name) != _shape(state, name))
+    if wrong:
+        raise StorageError(
+            f"{path}: {wrong[0]!r} is {_shape(state, wrong[0])} in the file and {_shape(own, wrong[0])} in the "
+            "network; give the weights of this architecture"
+        )
+    network.load_state_dict(state)
+
+
+def _unreadable(path: Path, error: Exception) -> StorageError:
+    why = " ".join(str(error).split())
+    return StorageError(f"{path}: the weights cannot be read ({why}); give the network.safetensors of a run")
+
+
+def _shape(state: dict[str, Tensor], name: str) -> tuple[int, ...] | str:
+    return tuple(state[name].shape) if name in state else "absent"

@@ -1,0 +1,135 @@
+"""Job: what a method is given, and what it gives back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from palmette.architecture import Architecture
+from palmette.costs.complexity import CostTable
+from palmette.costs.limits import Limits, check_feasible
+from palmette.data.images import Dataset
+from palmette.evaluation.score import Metrics
+from palmette.progress import Advance, Progress
+from palmette.searches.trial import Score
+from palmette.space import Space
+from palmette.storage.curves import Curves
+from palmette.storage.journal import Journal
+from palmette.storage.run_directory import RunDirectory
+from palmette.training.loop import Watch
+from palmette.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One search to be done: where, on what, within which limits. It runs on the device that the data lie on."""
+
+    space: Space
+    data: Dataset
+    table: CostTable
+    limits: Limits
+    run: RunDirectory
+    journal: Journal
+    curves: Curves
+    seed: int
+    progress: Progress
+
+    def allows(self, architecture: Architecture) -> bool:
+        """Say whether the architecture meets every limit."""
+        return not self.limits or self.limits.allows(self.table(architecture))
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Advance]:
+        """Show a phase of work and add its wall time to the journal."""
+        began = time.monotonic()
+        try:
+            with self.progress.phase(name) as advance:
+                yield advance
+        finally:
+            before = self.journal.records("seconds/").get(f"seconds/{name}", 0.0)
+            assert isinstance(before, float)
+            self.journal.record(f"seconds/{name}", before + time.monotonic() - began)
+
+    def watch(self, phase: str, advance: Advance) -> Watch:
+        """Return the observer of one training: its checkpoint and its curve under the phase's name."""
+
+        def log(step: int, scalars: dict[str, float]) -> None:
+            self.curves.log(phase, step, scalars)
+
+        return Watch(advance=advance, log=log, checkpoint=self.run.checkpoint(phase))
+
+
+def feasible_table(space: Space, data: Dataset, limits: Limits, *, seed: int) -> CostTable:
+    """Return the costs of the space on these data, once it is sure that the limits can be met.
+
+    Raises:
+        LimitError: no architecture meets the limits.
+        ArchitectureError: the data do not fit the network.
+    """
+    table = CostTable(space, data.input_shape)
+    check_feasible(limits, space.decisions, table, np.random.default_rng(seed))
+    return table
+
+
+@contextmanager
+def opened(
+    space: Space,
+    data: Dataset,
+    table: CostTable,
+    limits: Limits,
+    *,
+    directory: RunDirectory,
+    seed: int,
+    progress: Progress,
+) -> Iterator[Job]:
+    """Yield the job in a run directory, which is released at the end."""
+    with directory, Journal(directory.trials) as journal:
+        curves = Curves(journal, directory.events)
+        try:
+            yield Job(
+                space=space,
+                data=data,
+                table=table,
+                limits=limits,
+                run=directory,
+                journal=journal,
+                curves=curves,
+                seed=seed,
+                progress=progress,
+            )
+        finally:
+            curves.close()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method found, and how it judges any architecture of the space."""
+
+    best: Architecture
+    score: Score
+    """What ranked the trials, higher is better."""
+    evaluate: Callable[[Sequence[Architecture]], list[Metrics]]
+    """Metrics on search-validation images with the method's weights."""
+    evaluations: int
+    """Architectures evaluated to find the best."""
+    passes: float
+    """What it all cost, in forward passes of one image through an average network; a training step counts 3 each."""
+
+
+class Method(Protocol):
+    """A way to find an architecture, and the recipe its authors retrain the winner with."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def retraining(self) -> Recipe: ...
+
+    def search(self, job: Job) -> Found:
+        """Train, record every evaluated architecture in the journal, and return the best within the limits."""
+        ...

@@ -1,0 +1,283 @@
+"""The main job, end to end, the same for every method: search, compare with random search, audit, retrain, report.
+
+Every phase leaves what it found in the run directory before the next begins, so a killed run goes on where it was.
+Test images are read once, by the retrained networks, at the very end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+from torch import nn
+
+from palmette.architecture import Architecture
+from palmette.costs.limits import Limit, Limits
+from palmette.data.images import Dataset
+from palmette.evaluation.audit import affordable_trainings, audit, read_table, stratified
+from palmette.evaluation.from_scratch import from_scratch, train_alone
+from palmette.evaluation.score import Metrics, score
+from palmette.evaluation.trust import Audit
+from palmette.export.weights import Card, save_weights
+from palmette.methods.job import Found, Job, Method, feasible_table, opened
+from palmette.methods.options import AuditOptions
+from palmette.methods.single_path import run_arm
+from palmette.progress import Advance, Bars
+from palmette.report.contents import Contents, Curve, TrialRow
+from palmette.report.layers import layer_rows
+from palmette.report.page import render
+from palmette.searches.random import RandomSearch, RandomSearchOptions
+from palmette.searches.trial import Trial, best_first
+from palmette.space import Definition, Space
+from palmette.storage.atomic import write_text
+from palmette.storage.environment import environment
+from palmette.storage.run_directory import RunDirectory, plain
+from palmette.training.loop import passes
+from palmette.training.recipe import Recipe
+
+SECTIONS = ("winner", "random")
+
+
+@dataclass(frozen=True)
+class Best:
+    """An architecture, trained from scratch with the method's recipe."""
+
+    architecture: Architecture
+    network: nn.Module
+    """Plain, in evaluation mode; no class of this package inside."""
+    costs: Mapping[str, int]
+    validation: Metrics
+    test: Metrics
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search ends with."""
+
+    best: Best
+    random: Best
+    """What random search with as many evaluations found, retrained in the same way."""
+    audit: Audit | None
+    headline: tuple[str, ...]
+    """The account in a few sentences."""
+    directory: Path
+
+    def report(self) -> Path:
+        """Open the page in a browser and return its path."""
+        import webbrowser
+
+        page = self.directory / "report.html"
+        webbrowser.open(page.absolute().as_uri())
+        return page
+
+
+def search(
+    network: nn.Module | Definition | Space,
+    *,
+    data: Dataset,
+    method: Method,
+    limits: Mapping[str, Limit | float | str | tuple[float | None, float | None]] | None = None,
+    audit: AuditOptions | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+) -> Result:
+    """Find, train and prove the best network of a space within limits.
+
+    Args:
+        network: a module with slots, a function that makes one, or a space. It runs on the device of ``data``.
+        data: for example ``pm.data.digits()``.
+        method: for example ``pm.methods.SPOS()``.
+        limits: by cost name (``flops``, ``params``, ``acts``); a number is "at most", a pair a range.
+        audit: how much proof is asked for.
+        out: directory of the run, continued if it holds one of the same settings; default: a new temporary one.
+        seed: of everything random.
+
+    Raises:
+        PalmetteError: the network, data, limits or directory cannot be used; one line says why and what to do.
+    """
+    space = network if isinstance(network, Space) else Space(network)
+    bounds, options = Limits.from_mapping(limits or {}), audit or AuditOptions()
+    table = feasible_table(space, data, bounds, seed=seed)
+    path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="palmette-"))
+    settings = {
+        "space": {
+            "name": space.name,
+            "options": {n: len(space.decisions.values(n)) for n in space.decisions.decisions},
+        },
+        "data": {"name": data.name, "images": [len(data.train), len(data.validation), len(data.test)]},
+        "method": plain(method),
+        "limits": {name: str(limit) for name, limit in bounds.items()},
+        "audit": plain(options),
+        "seed": seed,
+    }
+    directory = RunDirectory.open(path, settings)
+    with opened(space, data, table, bounds, directory=directory, seed=seed, progress=Bars()) as job:
+        return run(job, method, options)
+
+
+def run(job: Job, method: Method, options: AuditOptions) -> Result:
+    """Do or continue the whole job and write the run directory's results."""
+    write_text(job.run.environment, json.dumps(environment(job.data.train.pixels.device), indent=1))
+    found = method.search(job)
+    random = _random_best(job, found)
+    trust = audited(job, found, method.retraining, options)
+    best = _retrained(job, found.best, method.retraining)
+    other = best if random == found.best else _retrained(job, random, method.retraining)
+    headline = _headline(job, found, best, other)
+    _write(job, method, best, other, trust, headline)
+    return Result(best, other, trust, headline, job.run.path)
+
+
+def _random_best(job: Job, found: Found) -> Architecture:
+    """Return the best of random search with as many evaluations, on the same weights and images."""
+    algorithm = RandomSearch(job.space.decisions, job.allows, RandomSearchOptions(evaluations=found.evaluations))
+    trials = run_arm(job, algorithm, found.evaluate, name="random", evaluations=found.evaluations)
+    return best_first(trials, found.score)[0].architecture
+
+
+def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Audit | None:
+    decisions = job.space.decisions
+    if options.table is not None:
+        truth = read_table(options.table, decisions)
+        if 0 < options.table_rows < len(truth):
+            picks = np.random.default_rng(job.seed).choice(len(truth), options.table_rows, replace=False)
+            rows = list(truth.items())
+            truth = dict(rows[i] for i in sorted(picks))
+        source = f"table {options.table.name}, {len(truth):,} architectures"
+    elif options.networks:
+        shorter = dataclasses.replace(recipe, epochs=options.epochs or recipe.epochs)
+        truth = _truth_from_scratch(job, found, shorter, options.networks)
+        source = f"{len(truth)} architectures trained from scratch, {shorter.epochs} epochs each"
+    else:
+        return None
+    with job.phase("audit: inherited") as advance:
+        inherited = dict(zip(truth, found.evaluate(list(truth)), strict=True))
+        advance(len(truth), len(truth))
+    return audit(
+        truth,
+        inherited,
+        {a: job.table(a)["flops"] for a in truth},
+        code={a: decisions.code(a) for a in truth},
+        source=source,
+        affordable=affordable_trainings(found.passes, passes(job.data, recipe)),
+    )
+
+
+def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> dict[Architecture, float]:
+    """Train architectures spread over the ranking of the random arm; each finished one is kept in the journal."""
+    truth: dict[Architecture, float] = {}
+    with job.phase("audit: from scratch") as advance:
+        for architecture in stratified(job.journal.trials("random"), found.score, count):
+            key = f"audit/{architecture.id}"
+            known = job.journal.records(key).get(key)
+            if not isinstance(known, dict):
+                watch = job.watch(key, partial(_advance, advance, len(truth), count))
+                known = from_scratch(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
+                job.journal.record(key, known)
+                job.run.checkpoint(key).unlink(missing_ok=True)
+            truth[architecture] = known["accuracy"]
+    return truth
+
+
+def _advance(advance: Advance, before: int, count: int, done: int, total: int) -> None:
+    """Show the progress of one of ``count`` equal trainings, ``before`` of them finished."""
+    advance(before * total + done, count * total)
+
+
+def _retrained(job: Job, architecture: Architecture, recipe: Recipe) -> Best:
+    """Train from scratch, and only then look at the test images."""
+    with job.phase("retraining") as advance:
+        watch = job.watch(f"retraining/{architecture.id}", advance)
+        network = train_alone(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
+    validation, test = score(network, job.data.validation, job.data), score(network, job.data.test, job.data)
+    return Best(architecture, network, job.table(architecture), validation, test)
+
+
+def _headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]:
+    """Return the account in sentences that claim no more than the intervals allow."""
+    decisions = job.space.decisions
+    costs = ", ".join(f"{value:,} {name}" for name, value in best.costs.items())
+    low, high = _interval(best, len(job.data.test))
+    lines = [
+        f"Best network {decisions.code(best.architecture)}: {100 * best.test['accuracy']:.2f}% test accuracy "
+        f"(95% interval {100 * low:.2f} to {100 * high:.2f}), {costs}."
+    ]
+    if other.architecture == best.architecture:
+        lines.append(f"Random search with the same {found.evaluations} evaluations found the same network.")
+        return tuple(lines)
+    other_low, other_high = _interval(other, len(job.data.test))
+    lines.append(
+        f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
+        f"retrained alike: {100 * other.test['accuracy']:.2f}% "
+        f"(95% interval {100 * other_low:.2f} to {100 * other_high:.2f}), {other.costs['flops']:,} flops."
+    )
+    if low <= other_high and other_low <= high:
+        lines.append("The intervals overlap: on this test set the two cannot be told apart.")
+    elif best.test["accuracy"] < other.test["accuracy"]:
+        lines.append("Random search did better than the method here.")
+    return tuple(lines)
+
+
+def _interval(best: Best, images: int) -> tuple[float, float]:
+    """Return the 95% Wilson interval of the test accuracy."""
+    interval = binomtest(round(best.test["accuracy"] * images), images).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _write(job: Job, method: Method, best: Best, other: Best, trust: Audit | None, headline: tuple[str, ...]) -> None:
+    """Write weights, architecture, figures and page; the page last."""
+    save_weights(best.network, job.run.network, Card.of(best.architecture, job.data))
+    write_text(job.run.architecture, best.architecture.to_json() + "\n")
+    figures = {name: _figures(job, b) for name, b in zip(SECTIONS, (best, other), strict=True)}
+    write_text(job.run.result, json.dumps({"headline": headline, **figures}, indent=1) + "\n")
+    page = _contents(job, method, best, trust, headline)
+    write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
+    write_text(job.run.report, render(page))
+
+
+def _figures(job: Job, best: Best) -> dict[str, object]:
+    code = job.space.decisions.code(best.architecture)
+    return {"code": code, "costs": best.costs, "validation": best.validation, "test": best.test}
+
+
+def _contents(job: Job, method: Method, best: Best, trust: Audit | None, headline: tuple[str, ...]) -> Contents:
+    decisions = job.space.decisions
+    seconds = {key.removeprefix("seconds/"): value for key, value in job.journal.records("seconds/").items()}
+    curves = [
+        Curve(phase, name, [step for step, _ in points], [value for _, value in points])
+        for phase in job.journal.phases()
+        for name, points in job.journal.scalars(phase).items()
+        if name != "lr"
+    ]
+    return Contents(
+        space=job.space.name,
+        data=job.data.name,
+        method=method.name,
+        winner_code=decisions.code(best.architecture),
+        winner_architecture=best.architecture.to_json(),
+        layers=layer_rows(job.space, job.table, best.architecture),
+        costs=best.costs,
+        limits={name: (limit.low, limit.high) for name, limit in job.limits.items()},
+        test_accuracy=best.test["accuracy"],
+        test_interval=_interval(best, len(job.data.test)),
+        headline=headline,
+        trials=[_row(job, trial) for trial in job.journal.trials()],
+        curves=curves,
+        audit=trust,
+        seconds={name: float(str(value)) for name, value in seconds.items()},
+        environment=environment(job.data.train.pixels.device),
+        configuration=job.run.config.read_text(encoding="utf-8"),
+    )
+
+
+def _row(job: Job, trial: Trial) -> TrialRow:
+    code = job.space.decisions.code(trial.architecture)
+    architecture = trial.architecture.to_json()
+    return TrialRow(code, architecture, trial.arm, trial.generation, trial.metrics, trial.costs)

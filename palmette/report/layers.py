@@ -1,0 +1,47 @@
+"""The rows of the winner's picture: what follows what from input to output, with shapes and costs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from palmette.architecture import Architecture, Value
+from palmette.choice import chosen
+from palmette.costs.complexity import CostTable, complexity
+from palmette.report.contents import LayerRow
+from palmette.space import Space, chain, slots
+
+
+def layer_rows(space: Space, table: CostTable, architecture: Architecture) -> list[LayerRow]:
+    """Return one row per decision taken and per run of fixed layers, in order of the network's chain."""
+    with torch.device("meta"):
+        links = chain(space.supernet(seed=0).to("meta").eval().network)
+    rows: list[LayerRow] = []
+    shape: Sequence[int] = table.input_shape
+    with torch.no_grad(), chosen(space.choice(architecture)):
+        for is_fixed, group in itertools.groupby(links, key=lambda link: not slots(link)):
+            for part in [nn.Sequential(*group)] if is_fixed else group:
+                before, shape = shape, list(part(torch.empty(1, *shape, device="meta")).shape[1:])
+                if is_fixed:
+                    label = "stem" if not rows else "head" if list(part.children())[-1] is links[-1] else "between"
+                    rows.append(LayerRow(label, None, [], shape, complexity(part, before)))
+                else:
+                    rows += _decision_rows(table, architecture, part, shape)
+    return rows
+
+
+def _decision_rows(
+    table: CostTable, architecture: Architecture, link: nn.Module, shape: Sequence[int]
+) -> list[LayerRow]:
+    names = dict.fromkeys(d.name for slot in slots(link) for d in slot.decisions())
+    return [_row(table, name, architecture[name], shape) for name in names if name in architecture]
+
+
+def _row(table: CostTable, name: str, value: Value, shape: Sequence[int]) -> LayerRow:
+    values = table.decisions.values(name)
+    entry = table.options[name][table.decisions.index(name, value)]
+    costs = dict(zip(("flops", "params", "acts"), map(int, entry), strict=True))
+    return LayerRow(name, str(value), [str(v) for v in values], list(shape), costs)

@@ -1,0 +1,52 @@
+"""Recipe: the settings of one training, of a supernet or of a stand-alone network. No torch here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from palmette.data.options import Augmentation
+from palmette.errors import PalmetteError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """SGD with momentum on cross-entropy; the learning rate falls to 0 over the run, per step."""
+
+    epochs: int = 20
+    batch_size: int = 128
+    lr: float = 0.1
+    """Learning rate at its highest, after the warm-up."""
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    decay_everything: bool = False
+    """Also decay BatchNorm parameters and biases; off, only weights of two or more dimensions decay."""
+    schedule: Literal["cosine", "linear"] = "cosine"
+    warmup_epochs: float = 0.0
+    """Epochs of linear increase from 0 to ``lr``."""
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    """Largest norm of the whole gradient; 0 is no clipping."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name, low in (("epochs", 1), ("batch_size", 2), ("lr", 0), ("weight_decay", 0), ("warmup_epochs", 0)):
+            value = getattr(self, name)
+            if not value >= low or not math.isfinite(value):
+                raise PalmetteError(f"recipe: {name} = {value} was given; it must be at least {low}")
+        for name in ("momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise PalmetteError(f"recipe: {name} = {getattr(self, name)} was given; it must lie in [0, 1)")
+        if self.nesterov and self.momentum == 0:
+            raise PalmetteError("recipe: nesterov needs momentum above 0; set momentum or switch nesterov off")
+
+    def learning_rate(self, step: int, steps: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of ``step`` (from 0) out of ``steps``."""
+        warmup = int(self.warmup_epochs * steps_per_epoch)
+        if step < warmup:
+            return self.lr * (step + 1) / warmup
+        progress = (step - warmup) / max(1, steps - warmup)
+        remaining = 1 - progress if self.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
+        return self.lr * remaining

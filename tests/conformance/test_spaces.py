@@ -1,0 +1,164 @@
+"""What every space must hold: one definition, two fillings, one count of costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from palmette.architecture import Architecture
+from palmette.blocks.convolution import conv_bn
+from palmette.costs.complexity import COSTS, CostTable, complexity
+from palmette.slots import OneOf
+from palmette.space import Space
+from palmette.spaces.nas_bench_macro import nas_bench_macro
+from palmette.spaces.shuffle_choice import shuffle_choice
+from palmette.spaces.small_images import small_images
+from palmette.supernets.channel_mask import WidthOneOf
+
+
+def nested() -> Space:
+    """Return a space with a nested slot, tied slots and a bare parameter beside the layers."""
+
+    def inner() -> nn.Module:
+        return nn.Sequential(OneOf("inner", k1=lambda: conv_bn(8, 8), k3=lambda: conv_bn(8, 8, 3)), conv_bn(8, 8))
+
+    def network() -> nn.Module:
+        tied = [OneOf("tied", k3=lambda: conv_bn(8, 8, 3), skip=nn.Identity) for _ in range(2)]
+        outer = OneOf("outer", skip=nn.Identity, deep=inner, pool=lambda: nn.AvgPool2d(3, 1, 1))
+        return nn.Sequential(nn.Conv2d(3, 8, 3), tied[0], outer, tied[1], nn.AdaptiveAvgPool2d(2), nn.Flatten())
+
+    return Space(network, name="nested")
+
+
+def widths() -> Space:
+    """Return a space whose stand-alone networks own slices of the supernet's tensors."""
+    slots = [WidthOneOf(f"width{i}", 8, (2, 4, 8)) for i in range(3)]
+    return Space(nn.Sequential(conv_bn(3, 8, 3), *slots, nn.AdaptiveAvgPool2d(1), nn.Flatten()), name="widths")
+
+
+SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
+    "nas-bench-macro": (nas_bench_macro, (3, 32, 32)),
+    "shuffle-choice": (lambda: shuffle_choice(classes=10), (3, 64, 64)),
+    "small-images": (small_images, (1, 8, 8)),
+    "nested": (nested, (3, 9, 9)),
+    "widths": (widths, (3, 8, 8)),
+}
+COUNTED = sorted(set(SPACES) - {"widths"})
+"""Spaces whose slots are ``OneOf`` only: cost tables cover these."""
+
+
+def made(name: str) -> tuple[Space, tuple[int, int, int]]:
+    function, shape = SPACES[name]
+    return function(), shape
+
+
+def sampled(space: Space, count: int) -> list[Architecture]:
+    generator = np.random.default_rng(0)
+    return [space.decisions.sample(generator) for _ in range(count)]
+
+
+def images(shape: tuple[int, int, int], count: int = 2) -> Tensor:
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def trained_a_little(space: Space, shape: tuple[int, int, int], architectures: list[Architecture]) -> nn.Module:
+    """Return a supernet whose BatchNorm layers have seen images, so that no statistics are those of a new network."""
+    supernet = space.supernet(seed=0).train()
+    with torch.no_grad():
+        for architecture in architectures:
+            supernet(images(shape, 8), space.choice(architecture))
+    return supernet.eval()
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_stand_alone_with_copied_weights_equals_the_supernet_path_bitwise(name: str) -> None:
+    space, shape = made(name)
+    architectures = sampled(space, 4)
+    supernet = trained_a_little(space, shape, architectures)
+    for architecture in architectures:
+        network = space.build(architecture, seed=1).eval()
+        network.load_state_dict(space.shared_state(supernet, architecture))
+        with torch.no_grad():
+            assert torch.equal(network(images(shape)), supernet(images(shape), space.choice(architecture)))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_extracted_network_is_plain_and_equal(name: str) -> None:
+    space, shape = made(name)
+    architectures = sampled(space, 2)
+    supernet = trained_a_little(space, shape, architectures)
+    for architecture in architectures:
+        network = space.extract(supernet, architecture)
+        assert not [type(m) for m in network.modules() if type(m).__module__.startswith("palmette")]
+        for count in (2, 3):
+            with torch.no_grad():
+                expected = supernet(images(shape, count), space.choice(architecture))
+                assert torch.equal(network(images(shape, count)), expected)
+        state = space.shared_state(supernet, architecture)
+        assert {name: tensor.data_ptr() for name, tensor in state.items()}.items().isdisjoint(
+            {name: tensor.data_ptr() for name, tensor in network.state_dict().items()}.items()
+        )
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_weights_written_to_the_shared_state_reach_the_supernet(name: str) -> None:
+    space, shape = made(name)
+    (architecture,) = sampled(space, 1)
+    supernet = trained_a_little(space, shape, [architecture])
+    network = space.build(architecture, seed=7).eval()
+    for tensor_name, tensor in space.shared_state(supernet, architecture).items():
+        tensor.copy_(network.state_dict()[tensor_name])
+    with torch.no_grad():
+        assert torch.equal(network(images(shape)), supernet(images(shape), space.choice(architecture)))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_equal_architectures_and_seeds_build_equal_networks(name: str) -> None:
+    space, shape = made(name)
+    (architecture,) = sampled(space, 1)
+    again = SPACES[name][0]().decisions.check(Architecture.from_json(architecture.to_json()))
+    assert again == architecture
+    with torch.no_grad():
+        one, other = (space.build(a, seed=3).eval()(images(shape)) for a in (architecture, again))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_building_leaves_the_global_generator_alone(name: str) -> None:
+    space, _ = made(name)
+    before = torch.get_rng_state()
+    space.supernet(seed=0)
+    space.build(sampled(space, 1)[0], seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_cost_table_equals_counting_the_built_network(name: str) -> None:
+    space, shape = made(name)
+    table = CostTable(space, shape)
+    architectures = sampled(space, 12)
+    for architecture, row in zip(architectures, table.all(architectures), strict=True):
+        counted = complexity(space.build(architecture, seed=0), shape)
+        assert table(architecture) == counted
+        assert dict(zip(COSTS, row.tolist(), strict=True)) == counted
+
+
+@pytest.mark.parametrize("name", ["nas-bench-macro", "small-images", "nested", "widths"])
+def test_counts_equal_enumeration(name: str) -> None:
+    space, _ = made(name)
+    assert space.decisions.count() == sum(1 for _ in space.decisions.encodings())
+    distinct = list(space.decisions.enumerate())
+    assert space.decisions.count_distinct() == len(distinct) == len(set(distinct))
+    assert all(space.decisions.check(architecture) == architecture for architecture in distinct[:100])
+
+
+def test_a_module_space_starts_its_fixed_layers_from_the_module() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), OneOf("slot", a=nn.Identity, b=nn.ReLU))
+    space = Space(network)
+    built = space.build(space.decisions.parse("1"), seed=5)
+    assert torch.equal(built.get_parameter("0.weight"), network[0].weight)
+    assert built.get_parameter("0.weight") is not network[0].weight
