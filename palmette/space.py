@@ -63,7 +63,7 @@ class Space:
 
     def supernet(self, *, seed: int) -> Supernet:
         """Return a new supernet with the weights of all options, initialised from ``seed``, on the default device."""
-        return Supernet(self._filled(_fill_all, seed))
+        return Supernet(self._filled(fill_all, seed))
 
     def build(self, architecture: Architecture, *, seed: int) -> nn.Module:
         """Return the stand-alone network of ``architecture``, initialised from ``seed``; it contains no slot."""
@@ -143,7 +143,7 @@ def _merge(space: str, found: Sequence[Decision]) -> list[Decision]:
     return list(merged.values())
 
 
-def _fill_all(module: nn.Module) -> nn.Module:
+def fill_all(module: nn.Module) -> nn.Module:
     """Allocate the options of every slot at or below ``module``, in place."""
     for child in module.modules():  # a slot filled here shows its options to the loop, so nested slots follow
         if isinstance(child, Slot):

@@ -8,8 +8,7 @@ and linear layers (Radosavovic et al., 2020, section 3.1). All is counted on the
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,11 +19,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from palmette.architecture import Architecture
+from palmette.architecture import Architecture, Value
+from palmette.choice import chosen
 from palmette.costs.shapes import shaped
 from palmette.errors import ArchitectureError
-from palmette.slots import OneOf, Slot
-from palmette.space import Space, slots
+from palmette.slots import Slot
+from palmette.space import Space, fill_all
 
 COSTS = ("flops", "params", "acts")
 Shape = Sequence[int]
@@ -33,17 +33,16 @@ Shape = Sequence[int]
 def complexity(network: nn.Module, input_shape: Shape) -> dict[str, int]:
     """Return ``{"flops", "params", "acts"}`` of a network for one input of ``input_shape`` (without the batch)."""
     network = copy.deepcopy(network).to("meta").eval()
-    with torch.no_grad(), _Counter(lambda: None) as counter:
+    with torch.no_grad(), _Counter() as counter:
         network(torch.empty(1, *input_shape, device="meta"))
-    flops, acts = counter.totals[None]
-    return {"flops": flops, "params": sum(p.numel() for p in network.parameters()), "acts": acts}
+    return {"flops": counter.flops, "params": sum(p.numel() for p in network.parameters()), "acts": counter.acts}
 
 
 class CostTable:
     """Exact costs of every architecture of a space, as a fixed part plus one entry per active decision.
 
-    The whole space is counted in one pass: a supernet on the meta device runs all options at once, and each
-    operation is attributed to the innermost option that it runs in.
+    The network is run once, on the meta device, which shows the fixed layers and the input shape of every slot; then
+    each option of each slot is run alone at that shape, and so on for slots inside options.
 
     Raises:
         ArchitectureError: options of one slot whose outputs differ in shape, or input that does not fit the network.
@@ -52,14 +51,22 @@ class CostTable:
     def __init__(self, space: Space, input_shape: Shape) -> None:
         self.decisions = space.decisions
         self.input_shape = tuple(input_shape)
-        totals = _attributed(space, self.input_shape)
-        self.fixed: npt.NDArray[np.int64] = np.array(totals.pop(None), dtype=np.int64)
+        self.fixed: npt.NDArray[np.int64] = np.zeros(3, dtype=np.int64)
         """Costs of the layers outside all slots, int64 ``[3]`` in the order of ``COSTS``."""
         self.options: dict[str, npt.NDArray[np.int64]] = {
-            name: np.array([totals[name, i] for i in range(len(self.decisions.values(name)))], dtype=np.int64)
-            for name in self.decisions.decisions
+            name: np.zeros((len(self.decisions.values(name)), 3), dtype=np.int64) for name in self.decisions.decisions
         }
         """Costs of each option of each decision, int64 ``[options, 3]``."""
+        with torch.device("meta"):
+            network = space.definition().to("meta")
+        try:
+            self._add(network, self.input_shape, self.fixed)
+        except RuntimeError as error:
+            why = " ".join(str(error).split())
+            raise ArchitectureError(
+                f"space {space.name!r}: it cannot run an input of shape {self.input_shape} ({why}); "
+                "give data that fit the network, or mend the option"
+            ) from None
 
     def __call__(self, architecture: Architecture) -> dict[str, int]:
         """Return ``{"flops", "params", "acts"}`` of one architecture."""
@@ -77,14 +84,44 @@ class CostTable:
             total += zero_last[picks]
         return total
 
+    def _add(self, module: nn.Module, shape: Shape, costs: npt.NDArray[np.int64]) -> tuple[int, ...]:
+        """Add the costs of the layers of ``module`` outside its slots to ``costs``, and those inside to the tables."""
+        reached: list[tuple[Slot, tuple[int, ...]]] = []
+        first = dict.fromkeys(self.decisions.decisions, 0)
+        with torch.device("meta"):
+            fill_all(module).eval()
+        with torch.no_grad(), chosen(first), _Counter() as counter:
+            for slot in _outermost(module):
+                slot.register_forward_pre_hook(partial(_enter, counter, reached))
+                slot.register_forward_hook(partial(_leave, counter))
+            output = module(torch.empty(1, *shape, device="meta"))
+        costs += [counter.flops, sum(p.numel() for p in _own_parameters(module)), counter.acts]
+        for slot, inside in reached:
+            self._add_options(slot, inside)
+        return tuple(output.shape[1:])
+
+    def _add_options(self, slot: Slot, shape: Shape) -> None:
+        outputs: dict[tuple[int, ...], Value] = {}
+        with torch.device("meta"):
+            for (name, value), option in slot.nested():
+                row = self.options[name][self.decisions.index(name, value)]
+                outputs.setdefault(self._add(option, shape, row), value)
+        if len(outputs) > 1:
+            (one, value), (other, another) = list(outputs.items())[:2]
+            raise ArchitectureError(
+                f"slot {name!r}: option {value!r} gives outputs of shape {one} and option {another!r} of {other}; "
+                "options of a slot must give outputs of one shape"
+            )
+
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its own class untyped
-    """Adds up multiply-accumulates and activations under the label that is current when an operation runs."""
+    """Adds up multiply-accumulates and activations of what runs while it is not inside a slot."""
 
-    def __init__(self, label: Callable[[], Hashable]) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves its own class untyped
-        self.label = label
-        self.totals: defaultdict[Hashable, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        self.flops = 0
+        self.acts = 0
+        self.slots_entered = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -97,60 +134,33 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         if out is None:
             out = func(*args, **kwargs)
         rule = flop_registry.get(func.overloadpacket)
-        if rule is not None:
-            flops, acts = self.totals[self.label()]
-            macs = rule(*args, **kwargs, out_val=out) // 2
-            self.totals[self.label()] = (flops + macs, acts + out.numel())
+        if rule is not None and not self.slots_entered:
+            self.flops += rule(*args, **kwargs, out_val=out) // 2
+            self.acts += out.numel()
         return out
 
 
-def _attributed(space: Space, input_shape: Shape) -> dict[Hashable, list[int]]:
-    """Return ``[flops, params, acts]`` by ``(decision, option index)``, and by ``None`` for the fixed layers."""
-    with torch.device("meta"):
-        network = space.supernet(seed=0).to("meta").eval()
-    stack: list[Hashable] = [None]
-    params: defaultdict[Hashable, int] = defaultdict(int)
-    for label, option in _labelled(network):
-        params[label] += sum(p.numel() for p in _own_parameters(option))
-        option.register_forward_pre_hook(partial(_enter, stack, label))
-        option.register_forward_hook(partial(_leave, stack))
-    params[None] = sum(p.numel() for p in _own_parameters(network))
-    everything = {d: tuple(range(len(space.decisions.values(d)))) for d in space.decisions.decisions}
-    try:
-        with torch.no_grad(), _Counter(lambda: stack[-1]) as counter:
-            network(torch.empty(1, *input_shape, device="meta"), everything)
-    except RuntimeError as error:
-        where = f"in option {stack[-1]}" if stack[-1] is not None else "outside the options, or between options"
-        raise ArchitectureError(
-            f"space {space.name!r}: it cannot run an input of shape {tuple(input_shape)} ({where}: {error}); "
-            "options of a slot must give outputs of one shape, and the data must fit the network"
-        ) from None
-    labels = {None, *counter.totals, *params}
-    return {label: [counter.totals[label][0], params[label], counter.totals[label][1]] for label in labels}
+def _enter(counter: _Counter, reached: list[tuple[Slot, tuple[int, ...]]], slot: Slot, args: tuple[Tensor]) -> None:
+    reached.append((slot, tuple(args[0].shape[1:])))
+    counter.slots_entered += 1
 
 
-def _enter(stack: list[Hashable], label: Hashable, *_: object) -> None:
-    stack.append(label)
+def _leave(counter: _Counter, *_: object) -> None:
+    counter.slots_entered -= 1
 
 
-def _leave(stack: list[Hashable], *_: object) -> None:
-    stack.pop()
-
-
-def _labelled(network: nn.Module) -> list[tuple[Hashable, nn.Module]]:
-    """Return every option of every slot with its label."""
-    return [
-        ((slot.name, index), option)
-        for slot in slots(network)
-        if isinstance(slot, OneOf) and slot.options is not None
-        for index, option in enumerate(slot.options)
-    ]
+def _outermost(module: nn.Module) -> Iterator[Slot]:
+    """Yield the slots of ``module`` that lie in no other slot."""
+    if isinstance(module, Slot):
+        yield module
+        return
+    for child in module.children():
+        yield from _outermost(child)
 
 
 def _own_parameters(module: nn.Module) -> list[Tensor]:
-    """Return the parameters of ``module`` that lie outside all slots below it."""
+    """Return the parameters of ``module`` that lie in no slot."""
+    if isinstance(module, Slot):
+        return []
     own: list[Tensor] = list(module.parameters(recurse=False))
-    for child in module.children():
-        if not isinstance(child, Slot):
-            own += _own_parameters(child)
-    return own
+    return own + [parameter for child in module.children() for parameter in _own_parameters(child)]

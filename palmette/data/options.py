@@ -21,6 +21,8 @@ SOURCES = {
 """What ``load`` takes, with a line on each."""
 
 LARGEST_DEFAULT_VALIDATION = 5000
+ENOUGH_VALIDATION = 500
+"""Fewer images tell good architectures apart badly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,9 @@ class Splits:
     """How many images each role gets; every part is class-balanced as far as the classes reach."""
 
     validation: int | float | None = None
-    """Images held out of the training part: a number, or a fraction up to 0.5. By default 10%, at most 5000."""
+    """Images held out of the training part: a number, or a fraction up to 0.5.
+
+    By default 10%, at most 5000, and of small data up to 500 but no more than a quarter."""
     calibration: int = 1280
     """Most images of train that BatchNorm statistics are recomputed on."""
     train: int | None = None
@@ -52,7 +56,8 @@ class Splits:
     def validation_size(self, images: int, classes: int) -> int:
         """Return how many of ``images`` training images are held out; by default at least one of each class."""
         if self.validation is None:
-            return max(classes, min(images // 10, LARGEST_DEFAULT_VALIDATION))
+            small = min(images // 4, ENOUGH_VALIDATION)
+            return max(classes, small, min(images // 10, LARGEST_DEFAULT_VALIDATION))
         return round(self.validation * images) if isinstance(self.validation, float) else self.validation
 
 

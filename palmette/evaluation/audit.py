@@ -97,11 +97,19 @@ def audit(
     ]
     words = [
         verdict(statistics, len(architectures)),
-        f"Random search at equal cost, the best of {min(affordable, len(true))} of these trained from scratch, "
-        f"is {100 * chance.value:.2f} points below the best on average "
-        f"(90% of the draws: {100 * chance.low:.2f} to {100 * chance.high:.2f}).",
+        _chance_in_words(chance, affordable, len(true)),
     ]
     return Audit(source, [*statistics, chance], points, " ".join(words))
+
+
+def _chance_in_words(chance: Statistic, affordable: int, audited: int) -> str:
+    cost = f"The search cost as much as {affordable:,} trainings from scratch with the retraining's recipe"
+    if affordable >= audited:
+        return f"{cost}: at that cost random search would have trained all {audited} of these and kept the best."
+    return (
+        f"{cost}: the best of so many random ones is {100 * chance.value:.2f} points below the best of all on average "
+        f"(in 90% of draws {100 * chance.low:.2f} to {100 * chance.high:.2f})."
+    )
 
 
 def random_regret(true: npt.NDArray[np.float64], draws: int) -> Statistic:

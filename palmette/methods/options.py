@@ -15,7 +15,7 @@ class AuditOptions:
     networks: int = 8
     """Architectures trained from scratch, spread over the ranking; 0 leaves the audit out."""
     epochs: int = 0
-    """Of each of these trainings; 0 takes those of the retraining."""
+    """Of each of these trainings; 0 takes a third of the retraining's."""
     table: Path | None = None
     """CSV of true accuracies instead: columns ``arch`` (codes) and ``accuracy`` or several ``test_acc_...``."""
     table_rows: int = 0

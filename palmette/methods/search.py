@@ -152,7 +152,7 @@ def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Au
             truth = dict(rows[i] for i in sorted(picks))
         source = f"table {options.table.name}, {len(truth):,} architectures"
     elif options.networks:
-        shorter = dataclasses.replace(recipe, epochs=options.epochs or recipe.epochs)
+        shorter = dataclasses.replace(recipe, epochs=options.epochs or -(-recipe.epochs // 3))
         truth = _truth_from_scratch(job, found, shorter, options.networks)
         source = f"{len(truth)} architectures trained from scratch, {shorter.epochs} epochs each"
     else:

@@ -16,8 +16,8 @@ def test_importing_the_options_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("images", "size"), [(50_000, 5000), (1_000_000, 5000), (1438, 143), (40, 10)])
-def test_validation_is_by_default_a_tenth_but_at_most_5000_and_at_least_one_of_each_class(
+@pytest.mark.parametrize(("images", "size"), [(50_000, 5000), (1_000_000, 5000), (5085, 508), (1438, 359), (40, 10)])
+def test_validation_is_by_default_a_tenth_or_of_small_data_up_to_a_quarter_and_at_least_one_of_each_class(
     images: int, size: int
 ) -> None:
     assert Splits().validation_size(images, classes=10) == size

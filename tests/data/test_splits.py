@@ -81,7 +81,7 @@ def test_limits_take_class_balanced_subsets() -> None:
 
 
 def test_calibration_is_at_most_the_whole_of_train() -> None:
-    assert len(divided([0, 1] * 10, Splits()).calibration) == 18
+    assert len(divided([0, 1] * 10, Splits()).calibration) == 15
 
 
 def test_balanced_draws_in_rounds_of_one_image_of_every_class() -> None:
