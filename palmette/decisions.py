@@ -99,8 +99,7 @@ class Decisions:
         if len(self.decisions) != len(decisions):
             names = [decision.name for decision in decisions]
             raise ArchitectureError(f"space {space!r}: decision names must differ, got {names}; rename one")
-        for equivalence in self.equivalences:
-            assert all(name in self.decisions for name in equivalence.names)
+        self._check_equivalences()
         self._values = {name: tuple(decision.values()) for name, decision in self.decisions.items()}
         self._positions = {name: {v: i for i, v in enumerate(values)} for name, values in self._values.items()}
         self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
@@ -255,6 +254,17 @@ class Decisions:
                 )
             values[name] = allowed[int(part)]
         return self.architecture(values)
+
+    def _check_equivalences(self) -> None:
+        parents = {other for decision in self.decisions.values() for other, _ in decision.active_if}
+        names = [name for equivalence in self.equivalences for name in equivalence.names]
+        for name in names:
+            known = name in self.decisions and not self.decisions[name].active_if and name not in parents
+            if not known or names.count(name) > 1:
+                raise ArchitectureError(
+                    f"space {self.space!r}: {name!r} cannot be part of an equivalence; allowed are decisions "
+                    "of the space without conditions, on or by others, in one equivalence each"
+                )
 
     @property
     def _short(self) -> bool:

@@ -95,7 +95,7 @@ class Space:
 
     def _filled(self, fill: Callable[[nn.Module], nn.Module], seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # weights are initialised on the CPU
             return fill(self.definition())
 
 

@@ -29,6 +29,8 @@ class Evaluate:
     seed: int = 0
     """That of the split, for data without a test part of their own."""
     splits: Splits = field(default_factory=Splits)
+    image_size: int | None = None
+    """Resize all images to this height and width, in pixels."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -41,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.evaluation.score import score
 
     network, card = trained(options.network)
-    data = load(options.data, splits=options.splits, seed=options.seed)
+    data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
     if data.input_shape != card.input_shape or len(data.classes) != len(card.classes):
         raise DataError(
             f"data {options.data!r}: images {data.input_shape} of {len(data.classes)} classes were given, the network "

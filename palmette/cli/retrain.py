@@ -35,6 +35,8 @@ class Retrain:
     seed: int = 0
     recipe: Annotated[Recipe, tyro.conf.arg(name="")] = field(default_factory=Recipe)
     splits: Splits = field(default_factory=Splits)
+    image_size: int | None = None
+    """Resize all images to this height and width, in pixels."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -51,7 +53,7 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.training.loop import Watch
 
     architecture = read_file(options.architecture)
-    data = load(options.data, splits=options.splits, seed=options.seed)
+    data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
     space = space_of(architecture, classes=len(data.classes), channels=data.input_shape[0])
     architecture = space.decisions.check(architecture)
     settings = {name: value for name, value in plain(options).items() if name not in ("out", "resume")}

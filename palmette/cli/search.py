@@ -65,6 +65,8 @@ class Search:
     spos: Annotated[SPOS, tyro.conf.arg(name="")] = field(default_factory=SPOS)
     audit: AuditOptions = field(default_factory=AuditOptions)
     splits: Splits = field(default_factory=Splits)
+    image_size: int | None = None
+    """Resize all images to this height and width, in pixels."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -114,7 +116,7 @@ def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
         torch.set_num_threads(options.threads)
     limits = Limits.from_mapping({name: text for name, text in vars(options.limits).items() if text is not None})
     device = _device(options.device)
-    data = load(options.data, splits=options.splits, seed=options.seed).to(device)
+    data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
     space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
     table = feasible_table(space, data, limits, seed=options.seed)
     directory = _directory(options)

@@ -15,12 +15,12 @@ def digits(*, seed: int = 0) -> Dataset:
     return load("digits", seed=seed)
 
 
-def load(source: str, *, splits: Splits | None = None, seed: int = 0) -> Dataset:
+def load(source: str, *, splits: Splits | None = None, seed: int = 0, image_size: int | None = None) -> Dataset:
     """Return a data set from ``digits``, an ``.npz`` file, a folder of images, a Parquet file or ``hub:NAME``.
 
     Raises:
         DataError: whatever cannot be used as given.
     """
-    from palmette.data.sources import load as load_  # torch is imported only here
+    from palmette.data import sources  # torch is imported only here
 
-    return load_(source, splits=splits or Splits(), seed=seed)
+    return sources.load(source, splits=splits or Splits(), seed=seed, image_size=image_size)

@@ -43,7 +43,7 @@ def score(network: nn.Module, images: Images, data: Dataset, *, batch_size: int 
 
 
 def batched(images: Images, data: Dataset, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield ``(normalised images [<= batch_size, C, H, W], labels)`` in order."""
-    for start in range(0, len(images), batch_size):
-        pixels, labels = images.pixels[start : start + batch_size], images.labels[start : start + batch_size]
+    """Yield ``(normalised images [<= batch_size, C, H, W], labels)`` in order, in batches of nearly equal size."""
+    batches = -(-len(images) // batch_size)
+    for pixels, labels in zip(images.pixels.tensor_split(batches), images.labels.tensor_split(batches), strict=True):
         yield to_input(pixels, data), labels
