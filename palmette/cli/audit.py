@@ -40,4 +40,4 @@ def run(arguments: Sequence[str]) -> None:
     for statistic in trust.statistics:
         interval = f"[{statistic.low:.4f}, {statistic.high:.4f}]"
         print(f"{statistic.score:<10} {statistic.name:<28} {statistic.value:8.4f}  {interval}")
-    print(f"against {trust.source}\n{trust.verdict}")
+    print("\n".join([f"against {trust.source}", *trust.verdict]))

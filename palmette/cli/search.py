@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -76,10 +77,9 @@ def run(arguments: Sequence[str]) -> None:
 
     with opened_job(options, Bars()) as job:
         result = run_job(job, options.spos, options.audit)
-    for line in result.headline:
-        print(line)
-    if result.audit is not None:
-        print(f"Audit against {result.audit.source}: {result.audit.verdict}")
+    trust = [] if result.audit is None else [f"Audit against {result.audit.source}.", *result.audit.verdict]
+    for line in [*result.headline, *trust]:
+        print(textwrap.fill(line, 110, subsequent_indent="  ", break_on_hyphens=False))
     print(f"Everything is in {result.directory}; look at {result.directory / 'report.html'}")
 
 

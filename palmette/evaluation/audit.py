@@ -96,10 +96,10 @@ def audit(
         for i, a in enumerate(architectures)
     ]
     words = [
-        verdict(statistics, len(architectures)),
+        *verdict(statistics, len(architectures)),
         _chance_in_words(chance, affordable, len(true)),
     ]
-    return Audit(source, [*statistics, chance], points, " ".join(words))
+    return Audit(source, [*statistics, chance], points, words)
 
 
 def _chance_in_words(chance: Statistic, affordable: int, audited: int) -> str:

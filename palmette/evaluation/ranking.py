@@ -129,7 +129,7 @@ def audit_statistics(
     return found
 
 
-def verdict(statistics: Sequence[Statistic], architectures: int, baseline: str = "flops") -> str:
+def verdict(statistics: Sequence[Statistic], architectures: int, baseline: str = "flops") -> list[str]:
     """Return plain sentences on what ``audit_statistics`` of so many architectures shows."""
     by = {(s.score, s.name): s for s in statistics}
     base = by[baseline, "kendall_tau_b"]
@@ -146,7 +146,7 @@ def verdict(statistics: Sequence[Statistic], architectures: int, baseline: str =
                 f"Its first choice is {100 * lost.value:.2f} points of accuracy below the best of them "
                 f"(95% interval {100 * lost.low:.2f} to {100 * lost.high:.2f})."
             )
-    return " ".join(sentences)
+    return sentences
 
 
 def _compared(difference: Statistic, baseline: str) -> str:

@@ -42,6 +42,16 @@ def score(network: nn.Module, images: Images, data: Dataset, *, batch_size: int 
     return tally.metrics()
 
 
+def correct(network: nn.Module, images: Images, data: Dataset, *, batch_size: int = 512) -> Tensor:
+    """Return whether each image is classified correctly, bool ``[images]``, on the CPU."""
+    network.eval()
+    right = []
+    for x, labels in batched(images, data, batch_size):
+        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+            right.append((network(x).argmax(1) == labels).cpu())
+    return torch.cat(right)
+
+
 def batched(images: Images, data: Dataset, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield ``(normalised images [<= batch_size, C, H, W], labels)`` in order, in batches of nearly equal size."""
     batches = -(-len(images) // batch_size)

@@ -37,5 +37,5 @@ class Audit:
     """``table: NAS-Bench-Macro, 3,969 architectures`` or ``12 architectures trained from scratch, 10 epochs each``."""
     statistics: Sequence[Statistic]
     points: Sequence[AuditPoint]
-    verdict: str
+    verdict: Sequence[str]
     """The plain sentences a reader should take away."""

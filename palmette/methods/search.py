@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binomtest
 from torch import nn
 
 from palmette.architecture import Architecture
@@ -23,38 +22,21 @@ from palmette.costs.limits import Limit, Limits
 from palmette.data.images import Dataset
 from palmette.evaluation.audit import affordable_trainings, audit, read_table, stratified
 from palmette.evaluation.from_scratch import from_scratch, train_alone
-from palmette.evaluation.score import Metrics, score
+from palmette.evaluation.score import correct, score
 from palmette.evaluation.trust import Audit
-from palmette.export.weights import Card, save_weights
+from palmette.methods.account import Best, headline, write_account
 from palmette.methods.job import Found, Job, Method, feasible_table, opened
 from palmette.methods.options import AuditOptions
 from palmette.methods.single_path import run_arm
 from palmette.progress import Advance, Bars
-from palmette.report.contents import Contents, Curve, TrialRow
-from palmette.report.layers import layer_rows
-from palmette.report.page import render
 from palmette.searches.random import RandomSearch, RandomSearchOptions
-from palmette.searches.trial import Trial, best_first
+from palmette.searches.trial import best_first
 from palmette.space import Definition, Space
 from palmette.storage.atomic import write_text
 from palmette.storage.environment import environment
 from palmette.storage.run_directory import RunDirectory, plain
 from palmette.training.loop import passes
 from palmette.training.recipe import Recipe
-
-SECTIONS = ("winner", "random")
-
-
-@dataclass(frozen=True)
-class Best:
-    """An architecture, trained from scratch with the method's recipe."""
-
-    architecture: Architecture
-    network: nn.Module
-    """Plain, in evaluation mode; no class of this package inside."""
-    costs: Mapping[str, int]
-    validation: Metrics
-    test: Metrics
 
 
 @dataclass(frozen=True)
@@ -130,9 +112,9 @@ def run(job: Job, method: Method, options: AuditOptions) -> Result:
     trust = audited(job, found, method.retraining, options)
     best = _retrained(job, found.best, method.retraining)
     other = best if random == found.best else _retrained(job, random, method.retraining)
-    headline = _headline(job, found, best, other)
-    _write(job, method, best, other, trust, headline)
-    return Result(best, other, trust, headline, job.run.path)
+    lines = headline(job, found, best, other)
+    write_account(job, method, best, other, trust=trust, lines=lines)
+    return Result(best, other, trust, lines, job.run.path)
 
 
 def _random_best(job: Job, found: Found) -> Architecture:
@@ -175,7 +157,7 @@ def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> d
     truth: dict[Architecture, float] = {}
     with job.phase("audit: from scratch") as advance:
         for architecture in stratified(job.journal.trials("random"), found.score, count):
-            key = f"audit/{architecture.id}"
+            key = f"audit/{recipe.epochs}/{architecture.id}"
             known = job.journal.records(key).get(key)
             if not isinstance(known, dict):
                 watch = job.watch(key, partial(_advance, advance, len(truth), count))
@@ -197,88 +179,5 @@ def _retrained(job: Job, architecture: Architecture, recipe: Recipe) -> Best:
         watch = job.watch(f"retraining/{architecture.id}", advance)
         network = train_alone(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
     validation, test = score(network, job.data.validation, job.data), score(network, job.data.test, job.data)
-    return Best(architecture, network, job.table(architecture), validation, test)
-
-
-def _headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]:
-    """Return the account in sentences that claim no more than the intervals allow."""
-    decisions = job.space.decisions
-    costs = ", ".join(f"{value:,} {name}" for name, value in best.costs.items())
-    low, high = _interval(best, len(job.data.test))
-    lines = [
-        f"Best network {decisions.code(best.architecture)}: {100 * best.test['accuracy']:.2f}% test accuracy "
-        f"(95% interval {100 * low:.2f} to {100 * high:.2f}), {costs}."
-    ]
-    if other.architecture == best.architecture:
-        lines.append(f"Random search with the same {found.evaluations} evaluations found the same network.")
-        return tuple(lines)
-    other_low, other_high = _interval(other, len(job.data.test))
-    lines.append(
-        f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
-        f"retrained alike: {100 * other.test['accuracy']:.2f}% "
-        f"(95% interval {100 * other_low:.2f} to {100 * other_high:.2f}), {other.costs['flops']:,} flops."
-    )
-    if low <= other_high and other_low <= high:
-        lines.append("The intervals overlap: on this test set the two cannot be told apart.")
-    elif best.test["accuracy"] < other.test["accuracy"]:
-        lines.append("Random search did better than the method here.")
-    return tuple(lines)
-
-
-def _interval(best: Best, images: int) -> tuple[float, float]:
-    """Return the 95% Wilson interval of the test accuracy."""
-    interval = binomtest(round(best.test["accuracy"] * images), images).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def _write(job: Job, method: Method, best: Best, other: Best, trust: Audit | None, headline: tuple[str, ...]) -> None:
-    """Write weights, architecture, figures and page; the page last."""
-    save_weights(best.network, job.run.network, Card.of(best.architecture, job.data))
-    write_text(job.run.architecture, best.architecture.to_json() + "\n")
-    figures = {name: _figures(job, b) for name, b in zip(SECTIONS, (best, other), strict=True)}
-    write_text(job.run.result, json.dumps({"headline": headline, **figures}, indent=1) + "\n")
-    page = _contents(job, method, best, trust, headline)
-    write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
-    write_text(job.run.report, render(page))
-
-
-def _figures(job: Job, best: Best) -> dict[str, object]:
-    code = job.space.decisions.code(best.architecture)
-    return {"code": code, "costs": best.costs, "validation": best.validation, "test": best.test}
-
-
-def _contents(job: Job, method: Method, best: Best, trust: Audit | None, headline: tuple[str, ...]) -> Contents:
-    decisions = job.space.decisions
-    seconds = {key.removeprefix("seconds/"): value for key, value in job.journal.records("seconds/").items()}
-    curves = [
-        Curve(phase, name, [step for step, _ in points], [value for _, value in points])
-        for phase in job.journal.phases()
-        if not phase.startswith("audit/")
-        for name, points in job.journal.scalars(phase).items()
-        if name != "lr"
-    ]
-    return Contents(
-        space=job.space.name,
-        data=job.data.name,
-        method=method.name,
-        winner_code=decisions.code(best.architecture),
-        winner_architecture=best.architecture.to_json(),
-        layers=layer_rows(job.space, job.table, best.architecture),
-        costs=best.costs,
-        limits={name: (limit.low, limit.high) for name, limit in job.limits.items()},
-        test_accuracy=best.test["accuracy"],
-        test_interval=_interval(best, len(job.data.test)),
-        headline=headline,
-        trials=[_row(job, trial) for trial in job.journal.trials()],
-        curves=curves,
-        audit=trust,
-        seconds={name: float(str(value)) for name, value in seconds.items()},
-        environment=environment(job.data.train.pixels.device),
-        configuration=job.run.config.read_text(encoding="utf-8"),
-    )
-
-
-def _row(job: Job, trial: Trial) -> TrialRow:
-    code = job.space.decisions.code(trial.architecture)
-    architecture = trial.architecture.to_json()
-    return TrialRow(code, architecture, trial.arm, trial.generation, trial.metrics, trial.costs)
+    right = correct(network, job.data.test, job.data)
+    return Best(architecture, network, job.table(architecture), validation, test, right)

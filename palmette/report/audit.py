@@ -32,7 +32,8 @@ def audit(contents: Contents) -> str:
             ),
         )
     record = contents.audit
-    verdict = f'<p class="verdict">{escape(record.verdict)}</p>' if record.verdict else ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in record.verdict)
+    verdict = f'<ul class="verdict">{items}</ul>' if items else ""
     words = f"Stand-alone accuracy from {escape(record.source)}, against scores with shared weights and baselines."
     source = f'<p class="note">{words}</p>'
     return section("audit", TITLE, verdict + source + _plots(record) + _statistics(record))

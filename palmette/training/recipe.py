@@ -32,13 +32,16 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch_size", 2), ("lr", 0), ("weight_decay", 0), ("warmup_epochs", 0)):
+        lows = {"epochs": 1, "batch_size": 2, "lr": 0, "weight_decay": 0, "warmup_epochs": 0, "clip_norm": 0}
+        for name, low in lows.items():
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):
                 raise PalmetteError(f"recipe: {name} = {value} was given; it must be at least {low}")
         for name in ("momentum", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise PalmetteError(f"recipe: {name} = {getattr(self, name)} was given; it must lie in [0, 1)")
+        if self.schedule not in ("cosine", "linear"):
+            raise PalmetteError(f"recipe: schedule = {self.schedule!r} was given; allowed are cosine, linear")
         if self.nesterov and self.momentum == 0:
             raise PalmetteError("recipe: nesterov needs momentum above 0; set momentum or switch nesterov off")
 

@@ -146,7 +146,7 @@ def test_an_audit_says_when_the_difference_to_the_baseline_may_be_zero() -> None
     statistics = ranking.audit_statistics(scores, truth)
     difference = found(statistics, "accuracy", "kendall_tau_b_minus_flops")
     assert difference.low < 0 < difference.high
-    text = ranking.verdict(statistics, 12)
+    text = " ".join(ranking.verdict(statistics, 12))
     assert "contains zero: it is not shown to rank better than flops" in text
     assert text.startswith("Over 12 architectures, ordering by flops alone")
 
@@ -158,7 +158,7 @@ def test_an_audit_says_when_a_score_ranks_better_or_worse_than_the_baseline() ->
     statistics = ranking.audit_statistics(scores, truth)
     assert found(statistics, "accuracy", "kendall_tau_b") == Statistic("accuracy", "kendall_tau_b", 1, 1, 1)
     assert found(statistics, "loss", "regret").value == pytest.approx(0.1)
-    text = ranking.verdict(statistics, 100)
+    text = " ".join(ranking.verdict(statistics, 100))
     assert "Ordering by accuracy reaches 1.000 (95% interval 1.000 to 1.000)" in text
     assert "is above zero: it ranks better than flops." in text
     assert "is below zero: it ranks worse than flops, so do not trust it." in text
@@ -168,7 +168,7 @@ def test_an_audit_says_when_a_score_ranks_better_or_worse_than_the_baseline() ->
 def test_an_audit_of_a_constant_baseline_says_that_nothing_can_be_compared() -> None:
     truth = np.linspace(0.8, 0.9, 10)
     statistics = ranking.audit_statistics({"accuracy": truth, "flops": np.ones(10)}, truth)
-    text = ranking.verdict(statistics, 10)
+    text = " ".join(ranking.verdict(statistics, 10))
     assert "undefined (all values are equal)" in text
     assert "a comparison with flops is undefined" in text
 

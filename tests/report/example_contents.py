@@ -172,8 +172,8 @@ def _audit(space: Space, table: CostTable, generator: np.random.Generator) -> Au
     ]
     statistics += [Statistic("accuracy", "kendall_tau_b_minus_flops", -0.037, -0.14, 0.07)]
     verdict = (
-        "The supernet's accuracy ranks networks better than chance and about as well as FLOPs alone. "
-        "Trust it to discard poor networks; retrain several of the best before choosing among them."
+        "The supernet's accuracy ranks networks better than chance and about as well as FLOPs alone.",
+        "Trust it to discard poor networks; retrain several of the best before choosing among them.",
     )
     return Audit("60 architectures trained from scratch, 10 epochs each", statistics, points, verdict)
 

@@ -1,0 +1,134 @@
+"""The account of a search: what it found in sentences, the files it leaves, and what its report shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+from torch import Tensor, nn
+
+from palmette.architecture import Architecture
+from palmette.evaluation.score import Metrics
+from palmette.evaluation.trust import Audit
+from palmette.export.weights import Card, save_weights
+from palmette.methods.job import Found, Job, Method
+from palmette.report.contents import Contents, Curve, TrialRow
+from palmette.report.layers import layer_rows
+from palmette.report.page import render
+from palmette.searches.trial import Trial
+from palmette.storage.atomic import write_text
+from palmette.storage.environment import environment
+
+
+@dataclass(frozen=True)
+class Best:
+    """An architecture, trained from scratch with the method's recipe."""
+
+    architecture: Architecture
+    network: nn.Module
+    """Plain, in evaluation mode; no class of this package inside."""
+    costs: Mapping[str, int]
+    validation: Metrics
+    test: Metrics
+    right: Tensor
+    """Whether each test image is classified correctly, bool ``[images]``, on the CPU."""
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95% Wilson interval of the test accuracy."""
+        interval = binomtest(int(self.right.sum()), len(self.right)).proportion_ci(method="wilson")
+        return float(interval.low), float(interval.high)
+
+
+def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]:
+    """Return the account in sentences that claim no more than the intervals allow."""
+    decisions = job.space.decisions
+    costs = ", ".join(f"{value:,} {name}" for name, value in best.costs.items())
+    low, high = best.interval()
+    lines = [
+        f"Best network {decisions.code(best.architecture)}: {100 * best.test['accuracy']:.2f}% test accuracy "
+        f"(95% interval {100 * low:.2f} to {100 * high:.2f}), {costs}."
+    ]
+    if other.architecture == best.architecture:
+        lines.append(f"Random search with the same {found.evaluations} evaluations found the same network.")
+        return tuple(lines)
+    other_low, other_high = other.interval()
+    lines.append(
+        f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
+        f"retrained alike: {100 * other.test['accuracy']:.2f}% "
+        f"(95% interval {100 * other_low:.2f} to {100 * other_high:.2f}), {other.costs['flops']:,} flops."
+    )
+    return (*lines, _compared(best, other))
+
+
+def _compared(one: Best, other: Best) -> str:
+    """Return what the common test images say of the difference: the exact test of McNemar (1947)."""
+    only_one = int((one.right & ~other.right).sum())
+    only_other = int((other.right & ~one.right).sum())
+    counts = (
+        f"{only_one} test images are classified correctly by the winner alone, {only_other} by random search's alone"
+    )
+    if only_one + only_other == 0:
+        return f"{counts}: on this test set the two cannot be told apart."
+    p = float(binomtest(only_one, only_one + only_other).pvalue)
+    if p >= 0.05:
+        return f"{counts} (p = {p:.2f}): on this test set the two cannot be told apart."
+    better = "the method" if only_one > only_other else "random search"
+    return f"{counts} (p = {p:.2g}): {better} did better."
+
+
+def write_account(
+    job: Job, method: Method, best: Best, other: Best, *, trust: Audit | None, lines: tuple[str, ...]
+) -> None:
+    """Write weights, architecture, figures and page; the page last."""
+    save_weights(best.network, job.run.network, Card.of(best.architecture, job.data))
+    write_text(job.run.architecture, best.architecture.to_json() + "\n")
+    figures = {name: _figures(job, b) for name, b in (("winner", best), ("random", other))}
+    write_text(job.run.result, json.dumps({"headline": lines, **figures}, indent=1) + "\n")
+    page = _contents(job, method, best, trust, lines)
+    write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
+    write_text(job.run.report, render(page))
+
+
+def _figures(job: Job, best: Best) -> dict[str, object]:
+    code = job.space.decisions.code(best.architecture)
+    return {"code": code, "costs": best.costs, "validation": best.validation, "test": best.test}
+
+
+def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: tuple[str, ...]) -> Contents:
+    decisions = job.space.decisions
+    seconds = {key.removeprefix("seconds/"): value for key, value in job.journal.records("seconds/").items()}
+    curves = [
+        Curve(phase, name, [step for step, _ in points], [value for _, value in points])
+        for phase in job.journal.phases()
+        if not phase.startswith("audit/")
+        for name, points in job.journal.scalars(phase).items()
+        if name != "lr"
+    ]
+    return Contents(
+        space=job.space.name,
+        data=job.data.name,
+        method=method.name,
+        winner_code=decisions.code(best.architecture),
+        winner_architecture=best.architecture.to_json(),
+        layers=layer_rows(job.space, job.table, best.architecture),
+        costs=best.costs,
+        limits={name: (limit.low, limit.high) for name, limit in job.limits.items()},
+        test_accuracy=best.test["accuracy"],
+        test_interval=best.interval(),
+        headline=lines,
+        trials=[_row(job, trial) for trial in job.journal.trials()],
+        curves=curves,
+        audit=trust,
+        seconds={name: float(str(value)) for name, value in seconds.items()},
+        environment=environment(job.data.train.pixels.device),
+        configuration=job.run.config.read_text(encoding="utf-8"),
+    )
+
+
+def _row(job: Job, trial: Trial) -> TrialRow:
+    code = job.space.decisions.code(trial.architecture)
+    architecture = trial.architecture.to_json()
+    return TrialRow(code, architecture, trial.arm, trial.generation, trial.metrics, trial.costs)
