@@ -52,6 +52,8 @@ def read_table(path: Path, decisions: Decisions) -> dict[Architecture, float]:
         raise DataError(f"{path}: needed are columns 'arch' and 'accuracy' (or test_acc_0, ...); add a header line")
     seen: dict[Architecture, list[float]] = {}
     for row in rows:
+        if not row["arch"]:
+            raise DataError(f"{path}: a line has no code; mend it")
         try:
             mean = sum(float(row[name]) for name in columns) / len(columns)
         except (TypeError, ValueError):
@@ -120,7 +122,7 @@ def random_regret(true: npt.NDArray[np.float64], draws: int) -> Statistic:
     log_choose = [_log_choices(r, draws) - _log_choices(len(true), draws) for r in [*remaining, 0.0]]
     at_least = np.exp(log_choose)  # probability that the best drawn is this one or worse
     mass = at_least[:-1] - at_least[1:]
-    below = np.cumsum(mass)
+    below = np.cumsum(mass) + 1e-9  # rounding must not push a point that is met exactly to the next network
     low, high = (float(regrets[min(int(np.searchsorted(below, q)), len(true) - 1)]) for q in (0.05, 0.95))
     return Statistic("random", "regret", float(mass @ regrets), low, high)
 

@@ -68,7 +68,7 @@ def _compared(one: Best, other: Best) -> str:
     only_one = int((one.right & ~other.right).sum())
     only_other = int((other.right & ~one.right).sum())
     counts = (
-        f"{only_one} test images are classified correctly by the winner alone, {only_other} by random search's alone"
+        f"{only_one} test images are classified correctly by the winner only, {only_other} by random search's only"
     )
     if only_one + only_other == 0:
         return f"{counts}: on this test set the two cannot be told apart."

@@ -38,12 +38,13 @@ def draw(layers: Sequence[LayerRow], *, cost: str = "flops", columns: int = 7) -
     width = columns * (WIDTH + _GAP) - _GAP + 2 * _MARGIN + _indent(rows)
     height = rows * (HEIGHT + _ROW_GAP) - _ROW_GAP + 2 * _MARGIN if layers else 2 * _MARGIN
     largest = max((layer.costs.get(cost, 0) for layer in layers), default=0)
+    options = list(dict.fromkeys(option for layer in layers for option in layer.alternatives))
     blocks = []
     for index, layer in enumerate(layers):
         x = _MARGIN + _indent(rows) + index % columns * (WIDTH + _GAP)
         y = _MARGIN + index // columns * (HEIGHT + _ROW_GAP)
         arrow = _arrow(x, y) if index else ""
-        blocks.append(arrow + _block(layer, x, y, cost=cost, largest=largest))
+        blocks.append(arrow + _block(layer, x, y, scale=(cost, largest), colour=_colour(layer, options)))
     name = f"{len(layers)} layers from input to output"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -64,8 +65,9 @@ def _arrow(x: float, y: float) -> str:
     )
 
 
-def _block(layer: LayerRow, x: float, y: float, *, cost: str, largest: float) -> str:
-    colour = _colour(layer)
+def _block(layer: LayerRow, x: float, y: float, *, scale: tuple[str, float], colour: str) -> str:
+    """Return one layer; ``scale`` names the cost that its bar shows, and the largest of all layers."""
+    cost, largest = scale
     fixed = layer.option is None
     fill = "#f6f8fa" if fixed else "#ffffff"
     small, large = ("fixed", layer.label) if layer.option is None else (layer.label, layer.option)
@@ -120,11 +122,10 @@ def _taken(layer: LayerRow) -> Sequence[str]:
     return () if layer.option is None else (layer.option,)
 
 
-def _colour(layer: LayerRow) -> str:
-    """Return the colour of the (first) option taken: the same option has the same colour in every layer."""
+def _colour(layer: LayerRow, options: Sequence[str]) -> str:
+    """Return the colour of the (first) option taken: an option has the same colour in every layer that offers it."""
     taken = _taken(layer)
-    places = [i for i, name in enumerate(layer.alternatives) if name in taken]
-    return series(places[0]) if places else "#8b97a5"
+    return series(options.index(taken[0])) if taken and taken[0] in options else "#8b97a5"
 
 
 def _in_words(layer: LayerRow) -> str:

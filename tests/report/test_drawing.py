@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -74,3 +75,10 @@ def _blocks(drawing: str) -> list[ElementTree.Element]:
 
 def _texts(block: ElementTree.Element) -> list[str]:
     return [text.text or "" for text in block.iter(f"{SVG}text")]
+
+
+def test_an_option_has_one_colour_even_where_layers_offer_different_options() -> None:
+    with_skip = LayerRow("one", "k3", ["skip", "k3", "k5"], [8, 4, 4], {"flops": 5})
+    without = LayerRow("two", "k3", ["k3", "k5"], [8, 4, 4], {"flops": 5})
+    first, second = re.findall(r'rx="2" fill="(#\w+)"', draw([with_skip, without]))
+    assert first == second
