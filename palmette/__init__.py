@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from palmette import data, methods
+    from palmette import data, export, methods
     from palmette.architecture import Architecture
     from palmette.choice import Gate
     from palmette.costs.complexity import CostTable, complexity
@@ -39,7 +39,7 @@ _HOMES = {
     "complexity": "costs.complexity",
     "search": "methods.search",
 }
-_PACKAGES = ("data", "methods")
+_PACKAGES = ("data", "export", "methods")
 
 __all__ = [
     "Architecture",
@@ -57,6 +57,7 @@ __all__ = [
     "Supernet",
     "complexity",
     "data",
+    "export",
     "methods",
     "search",
 ]

@@ -1,4 +1,4 @@
-"""Progress: how long work tells that it goes on. Bars with the time left on a terminal, silence elsewhere."""
+"""Progress: how long work tells that it goes on. Bars with the time left on a terminal, a line per phase elsewhere."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class Space:
     """A named set of architectures: their decisions, and how to build each.
 
     Args:
-        network: a module with slots, or a function that makes one (then the fixed layers of every network
-            built are initialised anew; those of a module start from the values it has).
+        network: a module with slots, or a function that makes one. The layers of a module are initialised anew in
+            every network built, by their ``reset_parameters``; for an initialisation of your own give a function.
         name: stored in every architecture, so that it is not used with another space.
         equivalences: which encodings build the same network.
 
@@ -112,7 +112,17 @@ def slots(network: nn.Module) -> list[Slot]:
 
 
 def _copies(network: nn.Module) -> Definition:
-    return lambda: copy.deepcopy(network)
+    """Return a function that makes copies of ``network`` whose layers are initialised anew, by PyTorch's defaults."""
+
+    def definition() -> nn.Module:
+        made = copy.deepcopy(network)
+        for layer in made.modules():
+            reset = getattr(layer, "reset_parameters", None)  # PyTorch's convention, on most but not all layers
+            if callable(reset):
+                reset()
+        return made
+
+    return definition
 
 
 def _read(module: nn.Module, reached_if: tuple[Condition, ...]) -> Iterator[Decision]:

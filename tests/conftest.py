@@ -18,3 +18,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}; set PALMETTE_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a finished ``palmette search``, its data beside it; it must not be changed."""
+    from tiny import QUICK, npz
+
+    from palmette.cli.main import main
+
+    folder = tmp_path_factory.mktemp("finished")
+    data = npz(folder / "images.npz")
+    assert main(["search", "--data", str(data), "--out", str(folder / "run"), *QUICK]) == 0
+    return folder / "run"

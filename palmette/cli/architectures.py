@@ -16,8 +16,20 @@ def read_architecture(text: str, decisions: Decisions) -> Architecture:
     return decisions.parse(text)
 
 
+def shape_of(text: str) -> tuple[int, tuple[int, int, int]] | None:
+    """Return classes and input shape of the run that wrote an architecture's file, if its weights lie beside it."""
+    weights = Path(text).with_name("network.safetensors")
+    if not text.endswith(".json") or not weights.exists():
+        return None
+    from palmette.export.weights import read_card
+
+    card = read_card(weights)
+    return len(card.classes), card.input_shape
+
+
 def read_file(path: Path) -> Architecture:
-    """Return the architecture in a file, not yet checked against a space."""
+    """Return the architecture in a file, or in the directory of a run, not yet checked against a space."""
+    path = path / "architecture.json" if path.is_dir() else path
     try:
         return Architecture.from_json(path.read_text())
     except OSError as error:

@@ -26,12 +26,14 @@ class Cost:
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
     """A space and then codes, architecture.json files, or - for codes on standard input; or published networks."""
     resolution: int | None = None
-    """Height and width of the input in pixels; default: what the space was published with."""
+    """Height and width of the input in pixels; default: those of the run a file lies in, or of the publication."""
 
 
 def run(arguments: Sequence[str]) -> None:
     options = parse(Cost, arguments, name="cost")
     assert isinstance(options, Cost)
+    if options.resolution is not None and options.resolution < 1:
+        raise PalmetteError(f"cost: resolution = {options.resolution} was given; allowed are pixels from 1")
     if not options.names:
         raise PalmetteError("cost: nothing was named; give a space and codes, as: cost nas-bench-macro 22212220")
     if options.names[0] in SPACES:
@@ -41,19 +43,25 @@ def run(arguments: Sequence[str]) -> None:
             _print_published(name, options.resolution)
 
 
-def _print_space(space_name: str, codes: Sequence[str], resolution: int | None) -> None:
-    from palmette.cli.architectures import read_architecture
+def _print_space(name: str, codes: Sequence[str], resolution: int | None) -> None:
+    from palmette.cli.architectures import read_architecture, shape_of
     from palmette.costs.complexity import CostTable
 
-    entry = named(SPACES, space_name, "space")
-    channels, height, width = entry.input_shape
-    space = entry.build(entry.classes, channels)
-    table = CostTable(space, (channels, resolution or height, resolution or width))
+    entry = named(SPACES, name, "space")
     if not codes:
-        raise PalmetteError(f"cost: no code was given for {space_name}; give codes, .json files, or - to read codes")
+        raise PalmetteError(f"cost: no code was given for {name}; give codes, .json files, or - to read codes")
+    tables: dict[object, CostTable] = {}
     for code in _expand(codes):
-        architecture = read_architecture(code, space.decisions)
-        print(json.dumps({"space": space_name, "code": space.decisions.code(architecture), **table(architecture)}))
+        classes, (channels, height, width) = shape_of(code) or (entry.classes, entry.input_shape)
+        shape = (channels, resolution or height, resolution or width)
+        if (classes, shape) not in tables:
+            tables[classes, shape] = CostTable(entry.build(classes, channels), shape)
+        table = tables[classes, shape]
+        architecture = read_architecture(code, table.decisions)
+        facts = {"space": name, "code": code, "canonical": table.decisions.code(architecture)}
+        if code.endswith(".json"):
+            facts["code"] = facts["canonical"]
+        print(json.dumps({**facts, **table(architecture)}))
 
 
 def _print_published(name: str, resolution: int | None) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from palmette.cli.main import parse
+from palmette.errors import PalmetteError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,26 +21,29 @@ class Draw:
     """
 
     architecture: Annotated[Path, tyro.conf.Positional]
-    """An architecture.json."""
+    """An architecture.json, or the directory of a run."""
     out: Path = Path("architecture.svg")
     resolution: int | None = None
-    """Height and width of the input in pixels; default: what the space was published with."""
+    """Height and width of the input in pixels; default: those of the run the file lies in, or of the publication."""
 
 
 def run(arguments: Sequence[str]) -> None:
     options = parse(Draw, arguments, name="draw")
     assert isinstance(options, Draw)
-    from palmette.cli.architectures import read_file
+    from palmette.cli.architectures import read_file, shape_of
     from palmette.cli.names import SPACES, named
     from palmette.costs.complexity import CostTable
     from palmette.report.drawing import draw
     from palmette.report.layers import layer_rows
     from palmette.storage.atomic import write_text
 
+    if options.resolution is not None and options.resolution < 1:
+        raise PalmetteError(f"draw: resolution = {options.resolution} was given; allowed are pixels from 1")
     architecture = read_file(options.architecture)
     entry = named(SPACES, architecture.space, "space")
-    channels, height, width = entry.input_shape
-    space = entry.build(entry.classes, channels)
+    file = options.architecture / "architecture.json" if options.architecture.is_dir() else options.architecture
+    classes, (channels, height, width) = shape_of(str(file)) or (entry.classes, entry.input_shape)
+    space = entry.build(classes, channels)
     table = CostTable(space, (channels, options.resolution or height, options.resolution or width))
     rows = layer_rows(space, table, space.decisions.check(architecture))
     write_text(options.out, draw(rows))

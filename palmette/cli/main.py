@@ -109,7 +109,15 @@ def _version() -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return what a parser said in a box, without the box and its pointer to the help."""
-    line = " ".join(re.sub(r"[\u2500-\u257f]+", " ", text).split())
-    line = re.sub(r"^(Parsing error|Value error|Required options|Unrecognized options)\s+(Error parsing )?", "", line)
-    return re.sub(r"\s*For full helptext, (run|see) .*$", "", line) + "; 'palmette COMMAND --help' lists all options"
+    """Return what a parser said in a box, in one line: the fault, and the options that come closest."""
+    words = " ".join(re.sub(r"[\u2500-\u257f]+", " ", text).split())
+    words = re.sub(r"\s*For full helptext, (run|see) .*$", "", words)
+    fault, _, suggestions = words.partition("Perhaps you meant:")
+    fault = fault.partition("Argument helptext:")[0].partition("Similar arguments:")[0]
+    for title in ("Parsing error", "Value error", "Required options", "Unrecognized options", "Error parsing"):
+        fault = fault.removeprefix(title).lstrip(": ").strip()
+    if not suggestions:
+        return f"{fault}; 'palmette COMMAND --help' lists all options"
+    near = list(dict.fromkeys(re.findall(r"--[\w.-]+", suggestions)))[:5]
+    given = re.sub(r"^Unrecognized options:\s*", "", fault)
+    return f"{given} is not an option; did you mean {' or '.join(near)}? 'palmette COMMAND --help' lists all"

@@ -26,7 +26,7 @@ class Retrain:
     """
 
     architecture: Annotated[Path, tyro.conf.Positional]
-    """An architecture.json."""
+    """An architecture.json, or the directory of a run."""
     data: str = "digits"
     """As for 'palmette search'."""
     out: Path = Path("runs/retrained")
@@ -70,8 +70,9 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _defaults(arguments: Sequence[str]) -> Retrain | None:
-    """Return the defaults of the space that the named file belongs to, or None if no file is named."""
-    files = [Path(argument) for argument in arguments if argument.endswith(".json")]
+    """Return the defaults of the space that the named file belongs to, or None if no file is named first."""
+    first = [Path(argument) for argument in arguments[:1] if not argument.startswith("-")]
+    files = [path for path in first if path.suffix == ".json" or (path / "architecture.json").exists()]
     if len(files) != 1:
         return None
     space = read_file(files[0]).space

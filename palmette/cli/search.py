@@ -110,8 +110,13 @@ def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
 
     from palmette.costs.limits import Limits
     from palmette.data.sources import load
+    from palmette.evaluation.audit import read_table
     from palmette.methods.job import feasible_table, opened
 
+    if options.threads < 0:
+        raise PalmetteError(
+            f"threads = {options.threads} was given; allowed are numbers from 1, and 0 for PyTorch's own"
+        )
     if options.threads:
         torch.set_num_threads(options.threads)
     limits = Limits.from_mapping({name: text for name, text in vars(options.limits).items() if text is not None})
@@ -119,6 +124,8 @@ def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
     data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
     space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
     table = feasible_table(space, data, limits, seed=options.seed)
+    if options.audit.table is not None:
+        read_table(options.audit.table, space.decisions)  # its mistakes are told now, not after the training
     directory = _directory(options)
     with opened(space, data, table, limits, directory=directory, seed=options.seed, progress=progress) as job:
         yield job

@@ -24,6 +24,8 @@ RESAMPLES = 2000
 PAIRS = 1e11
 """Kendall's tau costs ``resamples * n**2``; beyond this (n = 7,071 at 2,000 resamples) there are fewer resamples."""
 FEWEST = 200
+FEW = 20
+"""Below so many architectures the verdict warns of its own intervals."""
 CHUNK = 4_000_000
 """Entries of ``counts`` held at once."""
 
@@ -140,12 +142,14 @@ def verdict(statistics: Sequence[Statistic], architectures: int, baseline: str =
     for score in dict.fromkeys(s.score for s in statistics):
         if score not in (baseline, "random"):
             tau, difference = by[score, "kendall_tau_b"], by[score, f"kendall_tau_b_minus_{baseline}"]
-            sentences.append(f"Ordering by {score} reaches {_with_interval(tau)}; {_compared(difference, baseline)}")
             lost = by[score, "regret"]
             sentences.append(
+                f"Ordering by {score} reaches {_with_interval(tau)}; {_compared(difference, baseline)} "
                 f"Its first choice is {100 * lost.value:.2f} points of accuracy below the best of them "
                 f"(95% interval {100 * lost.low:.2f} to {100 * lost.high:.2f})."
             )
+    if architectures < FEW:
+        sentences.append(f"With {architectures} architectures these intervals are rough, and rather too narrow.")
     return sentences
 
 

@@ -67,16 +67,14 @@ def _compared(one: Best, other: Best) -> str:
     """Return what the common test images say of the difference: the exact test of McNemar (1947)."""
     only_one = int((one.right & ~other.right).sum())
     only_other = int((other.right & ~one.right).sum())
-    counts = (
-        f"{only_one} test images are classified correctly by the winner only, {only_other} by random search's only"
-    )
+    counts = f"Test images that only the winner classifies correctly: {only_one}; that only random's does: {only_other}"
     if only_one + only_other == 0:
-        return f"{counts}: on this test set the two cannot be told apart."
+        return f"{counts}. On this test set the two cannot be told apart."
     p = float(binomtest(only_one, only_one + only_other).pvalue)
     if p >= 0.05:
-        return f"{counts} (p = {p:.2f}): on this test set the two cannot be told apart."
-    better = "the method" if only_one > only_other else "random search"
-    return f"{counts} (p = {p:.2g}): {better} did better."
+        return f"{counts} (p = {p:.2f}). On this test set the two cannot be told apart."
+    better = "The method" if only_one > only_other else "Random search"
+    return f"{counts} (p = {p:.2g}). {better} did better."
 
 
 def write_account(

@@ -22,7 +22,7 @@ class AuditOptions:
     """Architectures of the table to evaluate, drawn at random; 0 takes all."""
 
     def __post_init__(self) -> None:
-        if self.networks < 0 or 0 < self.networks < 4:
-            raise PalmetteError(f"audit: networks = {self.networks} was given; allowed are 0, for none, or at least 4")
+        if self.networks < 0 or 0 < self.networks < 6:
+            raise PalmetteError(f"audit: networks = {self.networks} was given; allowed are 0, for none, or at least 6")
         if min(self.epochs, self.table_rows) < 0:
             raise PalmetteError("audit: epochs and table_rows must be at least 0")

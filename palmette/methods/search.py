@@ -38,6 +38,8 @@ from palmette.storage.run_directory import RunDirectory, plain
 from palmette.training.loop import passes
 from palmette.training.recipe import Recipe
 
+FEWEST_AUDITED = 3
+
 
 @dataclass(frozen=True)
 class Result:
@@ -87,6 +89,8 @@ def search(
     space = network if isinstance(network, Space) else Space(network)
     bounds, options = Limits.from_mapping(limits or {}), audit or AuditOptions()
     table = feasible_table(space, data, bounds, seed=seed)
+    if options.table is not None:
+        read_table(options.table, space.decisions)  # its mistakes are told now, not after the training
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="palmette-"))
     settings = {
         "space": {
@@ -94,7 +98,7 @@ def search(
             "options": {n: len(space.decisions.values(n)) for n in space.decisions.decisions},
         },
         "data": {"name": data.name, "images": [len(data.train), len(data.validation), len(data.test)]},
-        "method": plain(method),
+        "method": {"name": method.name, **plain(method)},
         "limits": {name: str(limit) for name, limit in bounds.items()},
         "audit": plain(options),
         "seed": seed,
@@ -138,6 +142,9 @@ def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Au
         truth = _truth_from_scratch(job, found, shorter, options.networks)
         source = f"{len(truth)} architectures trained from scratch, {shorter.epochs} epochs each"
     else:
+        return None
+    if len(truth) < FEWEST_AUDITED:
+        job.progress.say(f"audit: left out, for {len(truth)} architectures have no ranking to speak of")
         return None
     with job.phase("audit: inherited") as advance:
         inherited = dict(zip(truth, found.evaluate(list(truth)), strict=True))

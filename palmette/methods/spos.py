@@ -12,8 +12,9 @@ class-balanced set held out of the training images, and unused weights have no g
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from palmette.errors import PalmetteError
 from palmette.searches.evolution import EvolutionOptions
 from palmette.training.recipe import Recipe
 
@@ -32,7 +33,11 @@ class SPOS:
     """What selects candidates; on few images the loss ranks better."""
     retraining: Recipe = field(default_factory=Recipe)
     """Of the winner, from scratch."""
-    name: Literal["spos"] = "spos"
+    name: ClassVar[str] = "spos"
+
+    def __post_init__(self) -> None:
+        if self.rank_by not in ("accuracy", "loss"):
+            raise PalmetteError(f"spos: rank_by = {self.rank_by!r} was given; allowed are accuracy, loss")
 
     def search(self, job: Job) -> Found:
         """Train the supernet, search it, and return the best architecture within the limits."""

@@ -69,7 +69,8 @@ def trials(contents: Contents) -> str:
         return section("trials", title, missing("No evaluated architectures with their costs were recorded."))
     options = "".join(f'<option value="{escape(name)}">{escape(cost_title(name))}</option>' for name in names)
     fronts = "".join(_front_table(contents, name, hidden=name != names[0]) for name in names)
-    hollow = " Hollow marks lie outside the limits." if contents.limits else ""
+    outside = any(not is_within(trial.costs, contents.limits) for trial in contents.trials)
+    hollow = " Hollow marks lie outside the limits." if outside else ""
     note = (
         f"{len(contents.trials):,} evaluated architectures; accuracy on the search-validation images with the "
         f"weights the search used, not test accuracy.{hollow} Choose a point to see its architecture."

@@ -37,8 +37,10 @@ class EvolutionOptions:
     """Of redrawing each decision."""
 
     def __post_init__(self) -> None:
-        if min(self.population, self.parents) < 1 or min(self.generations, self.mutants, self.crossovers) < 0:
-            raise PalmetteError(f"evolution: {self} has a number that is too small; see its defaults")
+        lows = {"population": 1, "parents": 1, "generations": 0, "mutants": 0, "crossovers": 0}
+        for name, low in lows.items():
+            if getattr(self, name) < low:
+                raise PalmetteError(f"evolution: {name} = {getattr(self, name)} was given; it must be at least {low}")
         if self.mutants + self.crossovers > self.population:
             raise PalmetteError(
                 f"evolution: {self.mutants} mutants and {self.crossovers} crossovers do not fit in a population "

@@ -60,6 +60,8 @@ def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *,
     steps = recipe.epochs * batches.steps_per_epoch
     optimizer = _optimizer(module, recipe)
     start = _restore(watch.checkpoint, module, optimizer, steps)
+    if start:
+        watch.advance(start, steps)
     saved, losses = time.monotonic(), []
     module.train()
     with torch.random.fork_rng():

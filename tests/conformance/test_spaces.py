@@ -154,9 +154,14 @@ def test_counts_equal_enumeration(name: str) -> None:
     assert all(space.decisions.check(architecture) == architecture for architecture in distinct[:100])
 
 
-def test_a_module_space_starts_its_fixed_layers_from_the_module() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), OneOf("slot", a=nn.Identity, b=nn.ReLU))
-    space = Space(network)
-    built = space.build(space.decisions.parse("1"), seed=5)
-    assert torch.equal(built.get_parameter("0.weight"), network[0].weight)
-    assert built.get_parameter("0.weight") is not network[0].weight
+def test_the_seed_alone_decides_the_first_weights_of_a_network_that_was_given_as_a_module() -> None:
+    def first_weight(seed: int) -> torch.Tensor:
+        network = nn.Sequential(nn.Conv2d(3, 4, 1), OneOf("slot", a=nn.Identity, b=nn.ReLU))
+        given = network[0].weight.detach().clone()
+        space = Space(network)
+        built = space.build(space.decisions.parse("1"), seed=seed).get_parameter("0.weight")
+        assert torch.equal(network[0].weight, given)
+        return built
+
+    assert torch.equal(first_weight(5), first_weight(5))
+    assert not torch.equal(first_weight(5), first_weight(6))
