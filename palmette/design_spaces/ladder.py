@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from palmette.design_spaces.quantities import LogUniform, OneOf, PowerOfTwoOrLogUniform, Quantity
+from palmette.design_spaces.quantities import LogUniform, OneOf, PowerOfTwoOrLogUniform, Quantity, Uniform
 from palmette.design_spaces.space import AnyNetSpace, RegNetSpace
 from palmette.spaces.anynet import Skeleton
 
@@ -22,7 +22,8 @@ REGNET_GROUP_WIDTHS = PowerOfTwoOrLogUniform(1, 32)
 class Scale:
     """What every space of a ladder shares; the defaults are the paper's ranges for ImageNet.
 
-    The paper states no law for the numbers of a RegNet; they are log-uniform here, as those of AnyNets are.
+    The paper states no law for the numbers of a RegNet; they are log-uniform here, as those of AnyNets are. The depth
+    of the smaller scales below is uniform: log-uniform RegNets are half as deep as AnyNets of equal flops.
     """
 
     skeleton: Skeleton = field(default_factory=Skeleton)
@@ -67,14 +68,31 @@ def ladder(scale: Scale | None = None) -> dict[str, AnyNetSpace | RegNetSpace]:
 
 
 def tiny(*, classes: int = 10, channels: int = 1) -> Scale:
-    """Return a scale for images of 8x8 to 32x32 and some tens of kilo-FLOPs to a few mega-FLOPs: three stages."""
+    """Return a scale for images of about 8x8 and some hundred kilo-FLOPs: three stages, networks trained in seconds."""
     return Scale(
         skeleton=Skeleton(stem="cifar", stem_width=8, strides=(1, 2, 2), classes=classes, channels=channels),
         depths=LogUniform(1, 6),
         widths=LogUniform(8, 128, 8),
         group_widths=OneOf((1, 2, 4, 8)),
-        regnet_depths=LogUniform(1, 18),
+        regnet_depths=Uniform(1, 18),
         w0=LogUniform(8, 64, 8),
         wa=LogUniform(4, 64, 0.1),
         regnet_group_widths=OneOf((1, 2, 4, 8)),
     )
+
+
+def cifar(*, classes: int = 10, channels: int = 3) -> Scale:
+    """Return a scale for images of about 32x32 and some ten mega-FLOPs: a stem without stride and three stages."""
+    return Scale(
+        skeleton=Skeleton(stem="cifar", stem_width=16, strides=(1, 2, 2), classes=classes, channels=channels),
+        depths=LogUniform(1, 12),
+        widths=LogUniform(8, 512, 8),
+        regnet_depths=Uniform(1, 36),
+        w0=LogUniform(8, 128, 8),
+        wa=LogUniform(4, 128, 0.1),
+    )
+
+
+def imagenet(*, classes: int = 1000, channels: int = 3) -> Scale:
+    """Return the paper's scale, for images of 224x224 and some hundred mega-FLOPs."""
+    return Scale(skeleton=Skeleton(classes=classes, channels=channels))
