@@ -154,7 +154,7 @@ class RegNetSpace:
 
     @property
     def size(self) -> int:
-        """The paper's estimate: 64 values of each of d, w0, wa and wm, 6 of g, 3 of b."""
+        """The paper's estimate for its ranges: 64 values of each of d, w0, wa and wm, 6 of g, 3 of b."""
         return 64**4 * 6 * 3
 
     def draw(self, count: int, generator: np.random.Generator) -> Columns:

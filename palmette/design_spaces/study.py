@@ -147,10 +147,10 @@ def features(study: Study, name: str) -> dict[str, list[float]]:
 
 
 def _space(study: Study, name: str) -> dict[str, Any]:
-    errors, population = study.errors(name), study.populations[name]
+    errors, population, space = study.errors(name), study.populations[name], study.spaces[name]
     states = [outcome.state for outcome in study.outcomes[name]]
     record: dict[str, Any] = {
-        "size": getattr(study.spaces[name], "size", None),
+        "size": space.size if isinstance(space, AnyNetSpace) else None,
         "draws": population.draws,
         "acceptance": population.acceptance,
         "states": {state: states.count(state) for state in ("finished", "diverged", "failed")},
