@@ -24,5 +24,9 @@ class StorageError(PalmetteError):
     """A run directory, checkpoint or file that is damaged, foreign, in use or cannot be written."""
 
 
+class DivergedError(PalmetteError):
+    """A training whose loss is no longer finite."""
+
+
 class MissingExtraError(PalmetteError):
     """An optional dependency that the request needs; the text names the extra to install."""

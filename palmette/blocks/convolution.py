@@ -1,8 +1,15 @@
-"""Convolution, BatchNorm and ReLU in the one order that most blocks use."""
+"""Convolution, BatchNorm and activation in the one order that most blocks use."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import nn
+
+Activation = Callable[[], nn.Module]
+
+inplace_relu: Activation = partial(nn.ReLU, inplace=True)
 
 
 def conv_bn(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -14,13 +15,17 @@ from palmette.cli.main import parse
 from palmette.cli.names import SPACES, named
 from palmette.errors import PalmetteError
 
+if TYPE_CHECKING:
+    from palmette.spaces.anynet import AnyNet
+
 
 @dataclass(frozen=True)
 class Cost:
     """Print parameters, FLOPs (multiply-accumulates) and activations, one JSON line per architecture.
 
     Examples: `palmette cost nas-bench-macro 22212220 11111111`; `palmette cost shuffle-choice - < codes.txt`;
-    `palmette cost small-images runs/digits/architecture.json`; `palmette cost spos-block-search`.
+    `palmette cost small-images runs/digits/architecture.json`; `palmette cost spos-block-search`;
+    `palmette cost RegNetX-400MF ResNet-50` (these as their papers count them: biases and max-pools too).
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -65,16 +70,32 @@ def _print_space(name: str, codes: Sequence[str], resolution: int | None) -> Non
 
 
 def _print_published(name: str, resolution: int | None) -> None:
-    from palmette.cli.published import published
+    from palmette.cli.published import published, published_anynets
     from palmette.costs.complexity import complexity
 
-    networks = published()
+    networks, anynets = published(), published_anynets()
+    if name in anynets:
+        _print_anynet(name, *anynets[name], resolution=resolution)
+        return
     if name not in networks:
-        allowed = ", ".join([*SPACES, *networks])
-        raise PalmetteError(f"cost: {name!r} is no space and no published network; allowed are {allowed}")
+        near = difflib.get_close_matches(name, [*SPACES, *networks, *anynets], n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        allowed = ", ".join([*SPACES, *networks, *anynets])
+        raise PalmetteError(f"cost: {name!r} is no space and no published network; allowed are {allowed}{meant}")
     network, (channels, height, width) = networks[name]()
     shape = (channels, resolution or height, resolution or width)
     print(json.dumps({"name": name, **complexity(network, shape)}))
+
+
+def _print_anynet(name: str, network: AnyNet, published_at: int, *, resolution: int | None) -> None:
+    from palmette.design_spaces.complexity import anynet_complexity
+
+    counted = anynet_complexity(network, resolution or published_at)
+    structure = {
+        "widths": [stage.width for stage in network.stages],
+        "depths": [stage.depth for stage in network.stages],
+    }
+    print(json.dumps({"name": name, **counted, **structure, "counted": "with biases and max-pools"}))
 
 
 def _expand(codes: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+    from palmette.spaces.anynet import AnyNet
+
 
 def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, int]]]]:
     """Return, by name, what makes each network and the shape of its input; nothing is allocated."""
@@ -21,3 +23,12 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, in
             return shuffle_network(network.genes, network.scales), (3, 224, 224)
 
     return {name: partial(make, network) for name, network in PUBLISHED.items()}
+
+
+def published_anynets() -> Mapping[str, tuple[AnyNet, int]]:
+    """Return, by name, RegNets, ResNets and ResNeXts, and the resolution they were published at, in pixels."""
+    from palmette.spaces.regnet import published_regnets
+    from palmette.spaces.resnet import published_resnets
+
+    networks = {**published_regnets(), **published_resnets()}
+    return {name: (network, 32 if network.skeleton.stem == "cifar" else 224) for name, network in networks.items()}

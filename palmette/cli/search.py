@@ -120,7 +120,7 @@ def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
     if options.threads:
         torch.set_num_threads(options.threads)
     limits = Limits.from_mapping({name: text for name, text in vars(options.limits).items() if text is not None})
-    device = _device(options.device)
+    device = chosen_device(options.device)
     data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
     space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
     table = feasible_table(space, data, limits, seed=options.seed)
@@ -157,7 +157,8 @@ def _directory(options: Search) -> RunDirectory:
     return RunDirectory.open(path, settings) if options.resume else RunDirectory.create(path, settings)
 
 
-def _device(name: str) -> str:
+def chosen_device(name: str) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU if there is one."""
     import torch
 
     if name == "cuda" and not torch.cuda.is_available():

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from palmette.data.augmentation import augment, normalise
 from palmette.data.batches import TrainingBatches, torch_generator
 from palmette.data.images import Dataset
-from palmette.errors import PalmetteError
+from palmette.errors import DivergedError
 from palmette.storage import checkpoint
 from palmette.training.recipe import Recipe
 
@@ -53,7 +53,7 @@ def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *,
     Only parameters that a step uses are updated: without gradient there is no momentum and no decay.
 
     Raises:
-        PalmetteError: the loss is no longer finite.
+        DivergedError: the loss is no longer finite.
         StorageError: the checkpoint is damaged or of another training.
     """
     batches = TrainingBatches(data.train, recipe.batch_size, seed)
@@ -129,7 +129,7 @@ def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 def _finite_mean(losses: list[Tensor], step: int) -> float:
     mean = float(torch.stack(losses).mean())
     if mean != mean or mean in (float("inf"), float("-inf")):
-        raise PalmetteError(
+        raise DivergedError(
             f"training: the loss became {mean} before step {step + 1}; lower the learning rate or raise warmup_epochs"
         )
     return mean

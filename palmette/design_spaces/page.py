@@ -1,0 +1,150 @@
+"""The page of a study: pictures with the numbers behind each, as one HTML file that loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from palmette.report.wording import escape
+
+TITLES = {
+    "error_distributions": (
+        "Error distributions",
+        "Share of networks with an error below the one across; further left is a better space. Bands hold the whole "
+        "true curve with 95% probability (Dvoretzky, Kiefer and Wolfowitz).",
+    ),
+    "search_efficiency": (
+        "Random-search efficiency",
+        "Expected error of the best of k networks drawn at random, with two standard deviations.",
+    ),
+    "line_fit": (
+        "Distance from a quantised line",
+        "e_fit of every network against its error; the band is where it lies for the best networks.",
+    ),
+    "width_profiles": ("Width profiles", "Width of each block of the best networks, and below of the worst."),
+    "optimisation": (
+        "Learning rate and weight decay",
+        "Networks of the first space with random values of both; bands are the best ranges.",
+    ),
+}
+
+
+def render(
+    title: str,
+    analysis: Mapping[str, Any],
+    drawn: Mapping[str, str],
+    *,
+    configuration: str,
+    environment: Mapping[str, str],
+) -> str:
+    """Return the page as the text of one HTML file, to be written as UTF-8."""
+    style = resources.files("palmette.report").joinpath("page.css").read_text(encoding="utf-8")
+    first = [_picture(name, svg) for name, svg in drawn.items() if name == "error_distributions"]
+    rest = [_picture(name, svg) for name, svg in drawn.items() if name != "error_distributions"]
+    parts = [*first, _spaces(analysis["spaces"]), _comparisons(analysis["comparisons"]), *rest]
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>
+<style>{style} figure svg {{ max-width: 100%; height: auto; }} .wide {{ overflow-x: auto; }}</style></head>
+<body><main><header class="hero"><p class="eyebrow">Palmette design-space study</p><h1>{escape(title)}</h1></header>
+{"".join(parts)}
+<section><h2>To run it again</h2><details><summary>Configuration</summary><pre>{escape(configuration)}</pre></details>
+<details><summary>Environment</summary><table>{_rows(environment.items())}</table></details></section>
+<footer>Made by Palmette. This page is one file and loads nothing; every number is in study.json.</footer>
+</main></body></html>
+"""
+
+
+def _picture(name: str, svg: str) -> str:
+    space = name.removeprefix("best_ranges_")
+    ranged = (
+        "Where the best networks lie: the 95% range of the parameter of the best of a random quarter, and its median."
+    )
+    title, note = TITLES.get(name, (f"Best ranges in {space}", ranged))
+    return (
+        f'<section id="{escape(name)}"><h2>{escape(title)}</h2><p class="note">{escape(note)}</p>'
+        f"<figure>{svg}</figure></section>"
+    )
+
+
+def _spaces(spaces: Mapping[str, Mapping[str, Any]]) -> str:
+    head = (
+        "Space",
+        "Size",
+        "Trained",
+        "Diverged",
+        "Failed",
+        "Min error",
+        "Mean error",
+        "Median",
+        "Mean e_fit",
+        "Accepted",
+    )
+    rows = []
+    for name, record in spaces.items():
+        states, fit = record["states"], record.get("line_error")
+        rows.append(
+            (
+                name,
+                f"{record['size']:.2g}" if record["size"] else "",
+                states["finished"],
+                states["diverged"],
+                states["failed"],
+                *(_percent(record.get(key)) for key in ("min", "mean", "median")),
+                f"{fit['mean']:.3f}" if fit else "",
+                f"{record['acceptance']:.2%} of {record['draws']:,} draws",
+            )
+        )
+    return f"<section><h2>The spaces</h2>{_table(head, rows)}</section>"
+
+
+def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    head = (
+        "Space",
+        "Beside",
+        "Mean difference",
+        "In pairs of equal FLOPs",
+        "p (pairs)",
+        "Wins",
+        "KS distance (5% level)",
+    )
+    rows = []
+    for record in comparisons:
+        if "mean" not in record:
+            rows.append((record["space"], record["beside"], "too few networks were trained", "", "", "", ""))
+            continue
+        rows.append(
+            (
+                record["space"],
+                record["beside"],
+                _points(record["mean"]),
+                _points(record["paired_mean"]),
+                f"{record['paired_p_value']:.3g}",
+                "{} [{}, {}]".format(*(_percent(record["wins"][key]) for key in ("value", "low", "high"))),
+                f"{record['distance']:.3f} ({record['threshold']:.3f})",
+            )
+        )
+    note = (
+        "Differences of error in percentage points with 95% bootstrap intervals; negative means that the space on the "
+        "left is better. Wins: the probability that its network has the lower error."
+    )
+    return f'<section><h2>One space beside another</h2><p class="note">{note}</p>{_table(head, rows)}</section>'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return f'<div class="wide"><table>{_rows([head], "th")}{_rows(rows)}</table></div>'
+
+
+def _rows(rows: Any, cell: str = "td") -> str:
+    return "".join(f"<tr>{''.join(f'<{cell}>{escape(value)}</{cell}>' for value in row)}</tr>" for row in rows)
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.1f}%"
+
+
+def _points(interval: Mapping[str, float]) -> str:
+    low, high = 100 * interval["low"], 100 * interval["high"]
+    return f"{100 * interval['value']:+.2f} [{low:+.2f}, {high:+.2f}]"
