@@ -10,12 +10,9 @@ a share of what the true front covers.
 
 from __future__ import annotations
 
-import csv
-import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2 as PymooNSGA2
@@ -27,67 +24,17 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 from scipy import stats
+from true_accuracies import Table, everything
 
-from palmette.architecture import Architecture
-from palmette.decisions import Decisions
-from palmette.searches.driver import Arm, run_search
 from palmette.searches.nsga2 import NSGA2, NSGA2Options
 from palmette.searches.pareto import hypervolume
 from palmette.searches.random import RandomSearch, RandomSearchOptions
-from palmette.searches.trial import SearchAlgorithm, Trial
-from palmette.spaces.nas_bench_macro import nas_bench_macro
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 EVALUATIONS, SEEDS, POPULATION = 500, 10, 50
 LAYERS = 8
 REFERENCE = (0.2, 1.0)
 WARM = 1000
 """A seed that is not measured."""
-
-
-class Table:
-    """True error (0 to 1) and FLOPs as a share of the largest, by code."""
-
-    def __init__(self, path: Path, decisions: Decisions) -> None:
-        self.decisions = decisions
-        with path.open(newline="") as file:
-            rows = [
-                (r["arch"], [float(r[f"test_acc_{i}"]) for i in range(3)], float(r["flops"]))
-                for r in csv.DictReader(file)
-            ]
-        largest = max(flops for _, _, flops in rows)
-        self.points = {code: (1 - sum(acc) / 300, flops / largest) for code, acc, flops in rows}
-        self.of = {decisions.parse(code): point for code, point in self.points.items()}
-        self.canonical = {code: decisions.code(decisions.parse(code)) for code in self.points}
-        self.best = hypervolume(np.array(list(self.points.values())), REFERENCE)
-
-    def share(self, points: np.ndarray) -> float:
-        return hypervolume(points, REFERENCE) / self.best
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[Trial] = []
-
-    def trials(self) -> list[Trial]:
-        return list(self.rows)
-
-    def append(self, trials: Sequence[Trial]) -> None:
-        self.rows += trials
-
-
-def ours(table: Table, algorithm: SearchAlgorithm, seed: int) -> np.ndarray:
-    def evaluate(architectures: Sequence[Architecture]) -> list[Mapping[str, float]]:
-        return [{"accuracy": 1 - table.of[a][0]} for a in architectures]
-
-    def costs(architecture: Architecture) -> dict[str, float]:
-        return {"flops": table.of[architecture][1]}
-
-    arm = Arm(name="arm", seed=seed, evaluations=EVALUATIONS)
-    trials = run_search(algorithm, evaluate, Memory(), arm=arm, costs=costs)
-    return np.array([table.of[t.architecture] for t in trials])
 
 
 class Codes(Problem):
@@ -126,19 +73,16 @@ def pymoo(table: Table, repair: Repair, seed: int) -> np.ndarray:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED
     warnings.simplefilter("ignore")
-    decisions = nas_bench_macro().decisions
-    table = Table(folder / "nas_bench_macro" / "nas_bench_macro_cifar10.csv", decisions)
-
-    def everything(architecture: Architecture) -> bool:
-        return True
-
+    table = Table.named_on_the_command_line()
+    decisions, whole = table.decisions, hypervolume(np.array(list(table.points.values())), REFERENCE)
     searches: dict[str, Callable[[int], np.ndarray]] = {
-        "ours": lambda seed: ours(table, NSGA2(decisions, everything, NSGA2Options()), seed),
+        "ours": lambda seed: table.search(NSGA2(decisions, everything, NSGA2Options()), seed, EVALUATIONS),
         "pymoo": lambda seed: pymoo(table, RoundingRepair(), seed),
         "pymoo, canonical codes": lambda seed: pymoo(table, Canonical(), seed),
-        "random": lambda seed: ours(table, RandomSearch(decisions, everything, RandomSearchOptions()), seed),
+        "random": lambda seed: table.search(
+            RandomSearch(decisions, everything, RandomSearchOptions()), seed, EVALUATIONS
+        ),
     }
     took: dict[str, list[float]] = {name: [] for name in searches}
     shares: dict[str, list[float]] = {name: [] for name in searches}
@@ -148,7 +92,7 @@ def main() -> None:
             points = search(seed)
             if seed != WARM:
                 took[name].append(1e3 * (time.process_time() - began) / len(points))
-                shares[name].append(100 * table.share(points[:EVALUATIONS]))
+                shares[name].append(100 * hypervolume(points[:EVALUATIONS], REFERENCE) / whole)
     for name in searches:
         mean, half = np.mean(shares[name]), stats.t.ppf(0.975, SEEDS - 1) * stats.sem(shares[name])
         print(

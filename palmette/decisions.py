@@ -245,6 +245,16 @@ class Decisions:
             row.append(hot)
         return np.concatenate(row) if row else np.zeros(0)
 
+    def encode_all(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Return ``encode`` of several architectures, float64 ``[architectures, sum of values]``."""
+        sizes = [len(values) for values in self._values.values()]
+        hot = np.zeros((len(architectures), sum(sizes)))
+        for (name, positions), start in zip(self._positions.items(), np.cumsum([0, *sizes]).tolist(), strict=False):
+            columns = [start + positions[a[name]] if name in a else -1 for a in architectures]
+            rows = [row for row, column in enumerate(columns) if column >= 0]
+            hot[rows, [columns[row] for row in rows]] = 1.0
+        return hot
+
     def code(self, architecture: Architecture) -> str:
         """Return the short code: one digit per decision, or numbers joined by ``-`` when some have over ten values."""
         numbers = [str(self.index(n, architecture[n])) if n in architecture else "_" for n in self.decisions]
