@@ -36,7 +36,9 @@ class SPOS:
 
     def search(self, job: Job) -> Found:
         """Train the supernet, search it, and return the best architecture within the limits."""
-        from palmette.methods.single_path import evolve, trained_supernet
+        from palmette.methods.single_path import searched, trained_supernet, uniformly
+        from palmette.training.loop import passes
 
-        supernet = trained_supernet(job, self.training)
-        return evolve(job, supernet, self.training, self.evolution, self.rank_by)
+        supernet, _ = trained_supernet(job, uniformly(job, self.training))
+        cost = passes(job.data, self.training)
+        return searched(job, supernet, self.evolution, self.rank_by, training_passes=cost)
