@@ -16,6 +16,8 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.spos import SPOS
 from palmette.recipes import methods as settings_of
+from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
+from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
 from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
 from palmette.recipes.small_images import small_images as small_images_recipe
@@ -81,6 +83,24 @@ def _shuffle_choice(classes: int, channels: int) -> Space:
     return shuffle_choice(classes=classes, channels=channels)
 
 
+def _greedy_mobile(classes: int, channels: int) -> Space:
+    from palmette.spaces.mobile_choice import greedy_mobile
+
+    return greedy_mobile(classes=classes, channels=channels)
+
+
+def _greedy_mobile_se(classes: int, channels: int) -> Space:
+    from palmette.spaces.mobile_choice import greedy_mobile_se
+
+    return greedy_mobile_se(classes=classes, channels=channels)
+
+
+def _fair_mobile(classes: int, channels: int) -> Space:
+    from palmette.spaces.mobile_choice import fair_mobile
+
+    return fair_mobile(classes=classes, channels=channels)
+
+
 SPACES = {
     "small-images": NamedSpace(
         "6 layers of plain or inverted-residual convolutions, for images of 8x8 to 32x32",
@@ -105,6 +125,30 @@ SPACES = {
         1000,
         _shuffle_choice,
         shuffle_choice_recipe,
+    ),
+    "greedy-mobile": NamedSpace(
+        "21 layers of MobileNetV2 blocks of 6 kinds, or none, for 224x224 images",
+        "You et al., GreedyNAS: Towards Fast One-Shot NAS with Greedy Supernet, CVPR 2020",
+        (3, 224, 224),
+        1000,
+        _greedy_mobile,
+        greedy_mobile_recipe,
+    ),
+    "greedy-mobile-se": NamedSpace(
+        "the same with and without squeeze-and-excitation, 13 options per layer",
+        "You et al., GreedyNAS: Towards Fast One-Shot NAS with Greedy Supernet, CVPR 2020",
+        (3, 224, 224),
+        1000,
+        _greedy_mobile_se,
+        greedy_mobile_recipe,
+    ),
+    "fair-mobile": NamedSpace(
+        "19 layers of MobileNetV2 blocks of 6 kinds, for 224x224 images",
+        "Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing NAS, ICCV 2021",
+        (3, 224, 224),
+        1000,
+        _fair_mobile,
+        fair_mobile_recipe,
     ),
 }
 
