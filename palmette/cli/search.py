@@ -45,7 +45,8 @@ class Search(Generic[M]):
     the method that is named, spos if none is, with the defaults of the space that is named.
 
     Examples: `palmette search`; `palmette search --data images.npz --limits.flops 5e6 --out runs/mine`;
-    `palmette search --out runs/mine --resume` after it was killed.
+    `palmette search --out runs/mine --resume` after it was killed; `palmette search --from runs/mine --limits.flops
+    2M,3M` to search its supernet again under other limits ('palmette search --from RUN --help').
     """
 
     space: str = "small-images"
@@ -73,6 +74,11 @@ class Search(Generic[M]):
 
 
 def run(arguments: Sequence[str]) -> None:
+    if any(argument == "--from" or argument.startswith("--from=") for argument in arguments):
+        from palmette.cli.search_again import run_again
+
+        run_again(arguments)
+        return
     options = parse_search(arguments)
     from palmette.methods.search import run as run_job
     from palmette.progress import Bars
@@ -134,15 +140,24 @@ def reopened(path: Path, progress: Progress) -> Iterator[tuple[Job, Method]]:
     Raises:
         StorageError: it is no run of the command line, or is in use.
     """
+    options = replace(stored_search(path), out=path, resume=True)
+    with opened_job(options, progress) as job:
+        yield job, options.options
+
+
+def stored_search(path: Path) -> Search[Method]:
+    """Return the options that the run in ``path`` was begun with.
+
+    Raises:
+        StorageError: it is no run of the command line.
+    """
     from palmette.storage.run_directory import read_configuration, rebuilt
 
     stored = read_configuration(path)
     if not isinstance(stored.get("space"), str) or "options" not in stored:
         raise PalmetteError(f"{path}: the run was begun in Python with a space of its own; go on with it there")
     method = rebuilt(named(METHODS, stored["method"], "method").options, stored["options"])
-    options: Search[Method] = replace(rebuilt(Search, stored), options=method, out=path, resume=True)
-    with opened_job(options, progress) as job:
-        yield job, method
+    return replace(rebuilt(Search, stored), options=method)
 
 
 def _directory(options: Search[Method]) -> RunDirectory:

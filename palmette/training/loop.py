@@ -182,7 +182,8 @@ def _save(path: Path, module: nn.Module, optimizer: torch.optim.SGD, updates: Up
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum/{name}"] = momentum
-    checkpoint.save(path, tensors, {"step": step, "steps": steps, "updates": dict(updates.state())})
+    done = step == steps or updates.is_done()
+    checkpoint.save(path, tensors, {"step": step, "steps": steps, "done": done, "updates": dict(updates.state())})
 
 
 def _restore(path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, steps: int) -> int:
