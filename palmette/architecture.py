@@ -35,6 +35,17 @@ class Architecture:
     def __getitem__(self, decision: str) -> Value:
         return self._mapping[decision]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: searches look every architecture up many times."""
+        return hash((self.space, self.values))
+
+    def __reduce__(self) -> tuple[type[Architecture], tuple[str, tuple[tuple[str, Value], ...]]]:
+        return Architecture, (self.space, self.values)  # hashes of text differ between processes, so they stay behind
+
     def __contains__(self, decision: str) -> bool:
         return decision in self._mapping
 

@@ -12,11 +12,15 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from palmette.architecture import Architecture, Value
 from palmette.errors import ArchitectureError
+
+CACHED = 10_000
+"""Encodings of one equivalence whose representative is remembered."""
 
 Condition = tuple[str, Value]
 """``(decision, value)``: holds while that decision is active and takes that value (or, any of n, contains it)."""
@@ -104,6 +108,7 @@ class Decisions:
         self._positions = {name: {v: i for i, v in enumerate(values)} for name, values in self._values.items()}
         self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
         self._conditional = any(decision.active_if for decision in decisions)
+        self._canonicals = [(e.names, lru_cache(CACHED)(e.canonical)) for e in self.equivalences]
 
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the allowed values of one decision, in option order."""
@@ -186,6 +191,12 @@ class Decisions:
     def mutate(self, parent: Architecture, generator: np.random.Generator, *, probability: float) -> Architecture:
         """Redraw each decision with ``probability``; the redraw may give the old value (SPOS, sampling.md 2.7)."""
         kept: dict[str, Value] = {}
+        if not self._conditional:
+            kept = parent.as_dict()
+            redrawn = generator.random(len(self.decisions)) < probability
+            for name in itertools.compress(self.decisions, redrawn.tolist()):
+                kept[name] = self._draw(name, generator)
+            return self._canonical(kept)
         for name in self.decisions:
             if self.is_active(name, kept):
                 redraw = name not in parent or generator.random() < probability
@@ -195,6 +206,11 @@ class Decisions:
     def cross(self, one: Architecture, other: Architecture, generator: np.random.Generator) -> Architecture:
         """Take each decision from either parent with probability 1/2; draw those that neither parent has."""
         kept: dict[str, Value] = {}
+        if not self._conditional:
+            coins = generator.random(len(self.decisions)).tolist()
+            pairs = zip(one.values, other.values, coins, strict=True)
+            kept = dict(first if coin < 0.5 else second for first, second, coin in pairs)
+            return self._canonical(kept)
         for name in self.decisions:
             if self.is_active(name, kept):
                 first, second = (one, other) if generator.random() < 0.5 else (other, one)
@@ -228,6 +244,16 @@ class Decisions:
                 hot[self.index(name, architecture[name])] = 1.0
             row.append(hot)
         return np.concatenate(row) if row else np.zeros(0)
+
+    def encode_all(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Return ``encode`` of several architectures, float64 ``[architectures, sum of values]``."""
+        sizes = [len(values) for values in self._values.values()]
+        hot = np.zeros((len(architectures), sum(sizes)))
+        for (name, positions), start in zip(self._positions.items(), np.cumsum([0, *sizes]).tolist(), strict=False):
+            columns = [start + positions[a[name]] if name in a else -1 for a in architectures]
+            rows = [row for row, column in enumerate(columns) if column >= 0]
+            hot[rows, [columns[row] for row in rows]] = 1.0
+        return hot
 
     def code(self, architecture: Architecture) -> str:
         """Return the short code: one digit per decision, or numbers joined by ``-`` when some have over ten values."""
@@ -274,9 +300,9 @@ class Decisions:
         return self._canonical(next(iter(self.encodings())))
 
     def _canonical(self, values: dict[str, Value]) -> Architecture:
-        for equivalence in self.equivalences:
-            group = tuple(values[name] for name in equivalence.names)
-            values.update(zip(equivalence.names, equivalence.canonical(group), strict=True))
+        for names, canonical in self._canonicals:
+            group = tuple([values[name] for name in names])
+            values.update(zip(names, canonical(group), strict=True))
         return Architecture(self.space, tuple(values.items()))
 
     def _checked(self, name: str, values: Mapping[str, Value]) -> Value:

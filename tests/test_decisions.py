@@ -271,3 +271,17 @@ def test_names_must_differ() -> None:
 def test_every_product_of_values_is_an_encoding_when_nothing_is_conditional() -> None:
     products = itertools.product(*(ROW.values(name) for name in ROW.decisions))
     assert [tuple(values.values()) for values in ROW.encodings()] == list(products)
+
+
+def test_encoding_many_equals_encoding_each() -> None:
+    decisions = Decisions(
+        "conditional",
+        [
+            Categorical("kind", ("conv", "pool")),
+            Categorical("kernel", ("3", "5", "7"), active_if=(("kind", "conv"),)),
+            Subset("skips", ("a", "b")),
+        ],
+    )
+    architectures = list(decisions.enumerate())
+    expected = np.array([decisions.encode(a) for a in architectures])
+    assert np.array_equal(decisions.encode_all(architectures), expected)

@@ -9,15 +9,27 @@ from torch import nn
 
 Activation = Callable[[], nn.Module]
 
-inplace_relu: Activation = partial(nn.ReLU, inplace=True)
+in_place_relu: Activation = partial(nn.ReLU, inplace=True)
+relu6: Activation = partial(nn.ReLU6, inplace=True)
+hard_swish: Activation = partial(nn.Hardswish, inplace=True)
 
 
 def conv_bn(
-    inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, relu: bool = True
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    relu: bool = True,
+    activation: Activation = in_place_relu,
 ) -> nn.Sequential:
-    """Return a bias-free convolution that keeps ``size / stride``, BatchNorm, and ReLU unless ``relu`` is off."""
+    """Return a bias-free convolution that keeps ``size / stride``, BatchNorm, and an activation.
+
+    ``relu=False`` leaves the activation out; ``activation`` puts another one in the place of ReLU.
+    """
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
     ]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
+    return nn.Sequential(*layers, activation()) if relu else nn.Sequential(*layers)

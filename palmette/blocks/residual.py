@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from palmette.blocks.convolution import Activation, conv_bn, inplace_relu
+from palmette.blocks.convolution import Activation, conv_bn, in_place_relu
 from palmette.blocks.squeeze_excitation import SqueezeExcitation
 
 
@@ -35,7 +35,7 @@ def bottleneck_block(
     groups: int = 1,
     squeeze: int = 0,
     stride: int = 1,
-    activation: Activation = inplace_relu,
+    activation: Activation = in_place_relu,
 ) -> nn.Module:
     """Return 1x1, grouped 3x3 and 1x1 convolutions beside a shortcut (X; Y with ``squeeze`` channels; R ungrouped)."""
     main = _bottleneck(
@@ -52,7 +52,7 @@ def linear_bottleneck_block(
     groups: int = 1,
     squeeze: int = 0,
     stride: int = 1,
-    activation: Activation = inplace_relu,
+    activation: Activation = in_place_relu,
 ) -> nn.Module:
     """Return the main branch of ``bottleneck_block``; a shortcut only where the shape is kept, no last activation."""
     main = _bottleneck(
@@ -61,7 +61,7 @@ def linear_bottleneck_block(
     return Residual(main, nn.Identity(), nn.Identity()) if inputs == outputs and stride == 1 else main
 
 
-def basic_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activation = inplace_relu) -> nn.Module:
+def basic_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activation = in_place_relu) -> nn.Module:
     """Return two 3x3 convolutions beside a shortcut (He et al., 2016)."""
     main = nn.Sequential(
         *conv_bn(inputs, outputs, 3, stride=stride, relu=False), activation(), *conv_bn(outputs, outputs, 3, relu=False)
@@ -70,7 +70,7 @@ def basic_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activ
 
 
 def single_residual_block(
-    inputs: int, outputs: int, *, stride: int = 1, activation: Activation = inplace_relu
+    inputs: int, outputs: int, *, stride: int = 1, activation: Activation = in_place_relu
 ) -> nn.Module:
     """Return one 3x3 convolution beside a shortcut (VR)."""
     main = conv_bn(inputs, outputs, 3, stride=stride, relu=False)

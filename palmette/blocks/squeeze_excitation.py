@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from palmette.blocks.convolution import Activation, inplace_relu
+from palmette.blocks.convolution import Activation, in_place_relu
 
 
 class SqueezeExcitation(nn.Module):
@@ -14,12 +14,15 @@ class SqueezeExcitation(nn.Module):
         width: channels in and out.
         inner: channels between the two 1x1 convolutions, which have biases.
         activation: between the two.
+        gate: after them; sigmoid, or MobileNetV3's hard sigmoid.
     """
 
-    def __init__(self, width: int, inner: int, *, activation: Activation = inplace_relu) -> None:
+    def __init__(
+        self, width: int, inner: int, *, activation: Activation = in_place_relu, gate: Activation = nn.Sigmoid
+    ) -> None:
         super().__init__()
         self.weights = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, inner, 1), activation(), nn.Conv2d(inner, width, 1), nn.Sigmoid()
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, inner, 1), activation(), nn.Conv2d(inner, width, 1), gate()
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from torch import nn
 
-from palmette.blocks.convolution import Activation, conv_bn, inplace_relu
+from palmette.blocks.convolution import Activation, conv_bn, in_place_relu
 
 
-def vanilla_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activation = inplace_relu) -> nn.Module:
+def vanilla_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activation = in_place_relu) -> nn.Module:
     """Return two 3x3 convolutions, each with BatchNorm and activation."""
     first = conv_bn(inputs, outputs, 3, stride=stride, relu=False)
     return nn.Sequential(*first, activation(), *conv_bn(outputs, outputs, 3, relu=False), activation())
 
 
-def single_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activation = inplace_relu) -> nn.Module:
+def single_block(inputs: int, outputs: int, *, stride: int = 1, activation: Activation = in_place_relu) -> nn.Module:
     """Return one 3x3 convolution with BatchNorm and activation (V)."""
     return nn.Sequential(*conv_bn(inputs, outputs, 3, stride=stride, relu=False), activation())

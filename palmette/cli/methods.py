@@ -16,5 +16,7 @@ class Methods:
 
 def run(arguments: Sequence[str]) -> None:
     parse(Methods, arguments, name="methods")
-    for name, text in METHODS.items():
-        print(f"{name:<12} {text}\n{'':<12} searches: {', '.join(SPACES)}, and any network with slots")
+    for name, method in METHODS.items():
+        print(f"{name:<12} {method.summary} ({method.paper})")
+    print(f"\nEach searches {', '.join(SPACES)}, and any network with slots.")
+    print("'palmette search --method NAME --help' shows the options of one.")

@@ -1,4 +1,8 @@
-"""The one table of names: what the command line calls each space, and how to build it. No torch until then."""
+"""The one table of names: what the command line calls each space and method, and how to build it.
+
+A method is one options dataclass, which is what ``palmette search --method NAME`` shows and takes, and a function that
+makes its settings from those a space has. No torch until something is built.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from palmette.errors import PalmetteError
+from palmette.methods.fairnas import FairNAS
+from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.spos import SPOS
+from palmette.recipes import methods as settings_of
+from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
+from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
 from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
 from palmette.recipes.small_images import small_images as small_images_recipe
 
 if TYPE_CHECKING:
+    from palmette.methods.job import Method
     from palmette.space import Space
 
 T = TypeVar("T")
@@ -31,7 +41,19 @@ class NamedSpace:
     build: Callable[[int, int], Space]
     """``(classes, channels) -> Space``."""
     spos: Callable[[], SPOS]
-    """The settings it is searched with."""
+    """The settings it is searched with; other methods take over what they share with it."""
+
+
+@dataclass(frozen=True)
+class NamedMethod:
+    """A method as the command line offers it."""
+
+    summary: str
+    paper: str
+    options: type[Method]
+    """A dataclass."""
+    settings: Callable[[SPOS], Method]
+    """Makes its options from a space's settings for SPOS."""
 
 
 def named(table: Mapping[str, T], name: str, what: str) -> T:
@@ -61,6 +83,24 @@ def _shuffle_choice(classes: int, channels: int) -> Space:
     return shuffle_choice(classes=classes, channels=channels)
 
 
+def _greedy_mobile(classes: int, channels: int) -> Space:
+    from palmette.spaces.mobile_choice import greedy_mobile
+
+    return greedy_mobile(classes=classes, channels=channels)
+
+
+def _greedy_mobile_se(classes: int, channels: int) -> Space:
+    from palmette.spaces.mobile_choice import greedy_mobile_se
+
+    return greedy_mobile_se(classes=classes, channels=channels)
+
+
+def _fair_mobile(classes: int, channels: int) -> Space:
+    from palmette.spaces.mobile_choice import fair_mobile
+
+    return fair_mobile(classes=classes, channels=channels)
+
+
 SPACES = {
     "small-images": NamedSpace(
         "6 layers of plain or inverted-residual convolutions, for images of 8x8 to 32x32",
@@ -86,8 +126,54 @@ SPACES = {
         _shuffle_choice,
         shuffle_choice_recipe,
     ),
+    "greedy-mobile": NamedSpace(
+        "21 layers of MobileNetV2 blocks of 6 kinds, or none, for 224x224 images",
+        "You et al., GreedyNAS: Towards Fast One-Shot NAS with Greedy Supernet, CVPR 2020",
+        (3, 224, 224),
+        1000,
+        _greedy_mobile,
+        greedy_mobile_recipe,
+    ),
+    "greedy-mobile-se": NamedSpace(
+        "the same with and without squeeze-and-excitation, 13 options per layer",
+        "You et al., GreedyNAS: Towards Fast One-Shot NAS with Greedy Supernet, CVPR 2020",
+        (3, 224, 224),
+        1000,
+        _greedy_mobile_se,
+        greedy_mobile_recipe,
+    ),
+    "fair-mobile": NamedSpace(
+        "19 layers of MobileNetV2 blocks of 6 kinds, for 224x224 images",
+        "Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing NAS, ICCV 2021",
+        (3, 224, 224),
+        1000,
+        _fair_mobile,
+        fair_mobile_recipe,
+    ),
 }
 
-METHODS = {
-    "spos": "uniform single-path supernet, evolution under limits (Guo et al., ECCV 2020, arXiv 1904.00420)",
+METHODS: Mapping[str, NamedMethod] = {
+    "spos": NamedMethod(
+        "uniform single-path supernet, evolution under limits",
+        "Guo et al., ECCV 2020, arXiv 1904.00420",
+        SPOS,
+        settings_of.spos,
+    ),
+    "fairnas": NamedMethod(
+        "every option trained equally often, several objectives by NSGA-II",
+        "Chu et al., ICCV 2021, arXiv 1907.01845",
+        FairNAS,
+        settings_of.fairnas,
+    ),
+    "greedynas": NamedMethod(
+        "only promising paths trained, NSGA-II from their pool",
+        "You et al., CVPR 2020, arXiv 2003.11236",
+        GreedyNAS,
+        settings_of.greedynas,
+    ),
 }
+
+
+def settings(method: str, space: str) -> Method:
+    """Return the options of a method as the space's recipe sets them."""
+    return named(METHODS, method, "method").settings(named(SPACES, space, "space").spos())

@@ -8,21 +8,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
 import tyro
 
 from palmette.cli.main import parse
-from palmette.cli.names import METHODS, SPACES, named
+from palmette.cli.names import METHODS, SPACES, named, settings
 from palmette.data.options import Splits
 from palmette.errors import PalmetteError
 from palmette.methods.options import AuditOptions
-from palmette.methods.spos import SPOS
 
 if TYPE_CHECKING:
-    from palmette.methods.job import Job
+    from palmette.methods.job import Job, Method
     from palmette.progress import Progress
     from palmette.storage.run_directory import RunDirectory
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +39,15 @@ class LimitTexts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class Search(Generic[M]):
     """Train a supernet, search it under limits, audit the ranking, retrain the winner, and write a report.
 
-    Without options: the digits data of scikit-learn, a small space, a CPU, under two minutes.
+    Without options: the digits data of scikit-learn, a small space, a CPU, under two minutes. Shown are the options of
+    the method that is named, spos if none is, with the defaults of the space that is named.
 
     Examples: `palmette search`; `palmette search --data images.npz --limits.flops 5e6 --out runs/mine`;
-    `palmette search --out runs/mine --resume` after it was killed.
+    `palmette search --out runs/mine --resume` after it was killed; `palmette search --from runs/mine --limits.flops
+    2M,3M` to search its supernet again under other limits ('palmette search --from RUN --help').
     """
 
     space: str = "small-images"
@@ -52,7 +55,7 @@ class Search:
     data: str = "digits"
     """digits, FILE.npz, FOLDER, FILE.parquet or hub:NAME; 'palmette data' describes the formats."""
     method: str = "spos"
-    """A method by name; 'palmette methods' lists them."""
+    """A method by name; 'palmette methods' lists them, and '--method NAME --help' shows the options of one."""
     limits: LimitTexts = field(default_factory=LimitTexts)
     out: Path | None = None
     """Directory of the run; default: runs/SPACE-METHOD."""
@@ -63,7 +66,8 @@ class Search:
     """auto takes a GPU if there is one."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to PyTorch."""
-    spos: Annotated[SPOS, tyro.conf.arg(name="")] = field(default_factory=SPOS)
+    options: Annotated[M, tyro.conf.arg(name="")]
+    """Of the method."""
     audit: AuditOptions = field(default_factory=AuditOptions)
     splits: Splits = field(default_factory=Splits)
     image_size: int | None = None
@@ -71,19 +75,24 @@ class Search:
 
 
 def run(arguments: Sequence[str]) -> None:
+    if any(argument == "--from" or argument.startswith("--from=") for argument in arguments):
+        from palmette.cli.search_again import run_again
+
+        run_again(arguments)
+        return
     options = parse_search(arguments)
     from palmette.methods.search import run as run_job
     from palmette.progress import Bars
 
     with opened_job(options, Bars()) as job:
-        result = run_job(job, options.spos, options.audit)
+        result = run_job(job, options.options, options.audit)
     trust = [] if result.audit is None else [f"Audit against {result.audit.source}.", *result.audit.verdict]
     for line in [*result.headline, *trust]:
         print(textwrap.fill(line, 110, subsequent_indent="  ", break_on_hyphens=False))
     print(f"Everything is in {result.directory}; look at {result.directory / 'report.html'}")
 
 
-def parse_search(arguments: Sequence[str]) -> Search:
+def parse_search(arguments: Sequence[str]) -> Search[Method]:
     """Return the options; the defaults are those of the recipe of the space that is named."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     peek.add_argument("--space", default="small-images")
@@ -92,15 +101,15 @@ def parse_search(arguments: Sequence[str]) -> Search:
         known, _ = peek.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:
         raise PalmetteError(f"search: {error}; 'palmette search --help' lists all options") from None
-    named(METHODS, known.method, "method")
-    default = Search(space=known.space, spos=named(SPACES, known.space, "space").spos())
-    options = parse(Search, arguments, name="search", default=default)
+    method = named(METHODS, known.method, "method")
+    default = Search(space=known.space, method=known.method, options=settings(known.method, known.space))
+    options = parse(Search[method.options], arguments, name="search", default=default)  # type: ignore[name-defined]
     assert isinstance(options, Search)
     return options
 
 
 @contextmanager
-def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
+def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
     """Check all that can be checked, then open the run directory and yield the job.
 
     Raises:
@@ -132,29 +141,39 @@ def opened_job(options: Search, progress: Progress) -> Iterator[Job]:
 
 
 @contextmanager
-def reopened(path: Path, progress: Progress) -> Iterator[tuple[Job, SPOS]]:
+def reopened(path: Path, progress: Progress) -> Iterator[tuple[Job, Method]]:
     """Open the run in ``path`` as it was begun, and yield its job and method.
 
     Raises:
         StorageError: it is no run of the command line, or is in use.
     """
+    options = replace(stored_search(path), out=path, resume=True)
+    with opened_job(options, progress) as job:
+        yield job, options.options
+
+
+def stored_search(path: Path) -> Search[Method]:
+    """Return the options that the run in ``path`` was begun with.
+
+    Raises:
+        StorageError: it is no run of the command line.
+    """
     from palmette.storage.run_directory import read_configuration, rebuilt
 
-    settings = read_configuration(path)
-    if not isinstance(settings.get("space"), str):
+    stored = read_configuration(path)
+    if not isinstance(stored.get("space"), str) or "options" not in stored:
         raise PalmetteError(f"{path}: the run was begun in Python with a space of its own; go on with it there")
-    options = replace(rebuilt(Search, settings), out=path, resume=True)
-    with opened_job(options, progress) as job:
-        yield job, options.spos
+    method = rebuilt(named(METHODS, stored["method"], "method").options, stored["options"])
+    return replace(rebuilt(Search, stored), options=method)
 
 
-def _directory(options: Search) -> RunDirectory:
+def _directory(options: Search[Method]) -> RunDirectory:
     from palmette.storage.run_directory import RunDirectory, plain
 
     path = options.out or Path("runs") / f"{options.space}-{options.method}"
     free = {"out", "resume", "threads"}  # may differ when a run is continued
-    settings = {name: value for name, value in plain(options).items() if name not in free}
-    return RunDirectory.open(path, settings) if options.resume else RunDirectory.create(path, settings)
+    kept = {name: value for name, value in plain(options).items() if name not in free}
+    return RunDirectory.open(path, kept) if options.resume else RunDirectory.create(path, kept)
 
 
 def chosen_device(name: str) -> str:

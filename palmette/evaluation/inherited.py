@@ -9,7 +9,8 @@ activations per layer, and the statistics of ``CHUNK`` candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -17,11 +18,12 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
-from palmette.data.images import Dataset
+from palmette.data.images import Dataset, Images
 from palmette.errors import ArchitectureError
 from palmette.evaluation.score import Metrics, Tally, batched
 from palmette.slots import Slot
 from palmette.space import Space, Supernet, chain, slots
+from palmette.training.loop import to_input
 
 CHUNK = 1024
 Norm = nn.modules.batchnorm._BatchNorm
@@ -68,24 +70,47 @@ class Inherited:
         """Return the metrics of each architecture, in order; equal architectures are computed once."""
         distinct = sorted(dict.fromkeys(architectures), key=self._path)
         metrics: dict[Architecture, Metrics] = {}
-        modes = {module: module.training for module in self.supernet.modules()}
-        try:
+        with self._modes_kept():
             for start in range(0, len(distinct), CHUNK):
                 chunk = distinct[start : start + CHUNK]
                 metrics.update(zip(chunk, self._evaluate(chunk), strict=True))
                 advance(start + len(chunk), len(distinct))
-        finally:
-            for module, training in modes.items():
-                module.training = training
         return [metrics[architecture] for architecture in architectures]
 
     @torch.no_grad()
-    def _evaluate(self, architectures: Sequence[Architecture]) -> list[Metrics]:
-        roots, leaves = self._trie(architectures)
+    def on_batch(self, architectures: Sequence[Architecture], images: Images) -> list[Metrics]:
+        """Return the metrics of each architecture on one batch, with the statistics of that batch itself.
+
+        Quicker than the recalibrated metrics, for choosing paths while a supernet trains (GreedyNAS). The running
+        statistics of the supernet stay as they are; the released code of GreedyNAS lets these images change them.
+        """
+        distinct = sorted(dict.fromkeys(architectures), key=self._path)
+        with self._modes_kept():
+            roots, leaves = self._trie(distinct)
+            self._use_batch_statistics()
+            _run(roots, to_input(images.pixels, self.data), images.labels)
+        metrics = dict(zip(distinct, (leaf.metrics() for leaf in leaves), strict=True))
+        return [metrics[architecture] for architecture in architectures]
+
+    @contextmanager
+    def _modes_kept(self) -> Iterator[None]:
+        modes = {module: module.training for module in self.supernet.modules()}
+        try:
+            yield
+        finally:
+            for module, training in modes.items():
+                module.training = training
+
+    def _use_batch_statistics(self) -> None:
         self.supernet.eval()
         for module in self.supernet.modules():
             if isinstance(module, Norm):
                 module.train()
+
+    @torch.no_grad()
+    def _evaluate(self, architectures: Sequence[Architecture]) -> list[Metrics]:
+        roots, leaves = self._trie(architectures)
+        self._use_batch_statistics()
         for x, _ in batched(self.data.calibration, self.data, self.batch_size):
             _run(roots, x, None)
         self.supernet.eval()

@@ -112,7 +112,7 @@ def run(job: Job, method: Method, options: AuditOptions) -> Result:
     """Do or continue the whole job and write the run directory's results."""
     write_text(job.run.environment, json.dumps(environment(job.data.train.pixels.device), indent=1))
     found = method.search(job)
-    random = _random_best(job, found)
+    random = random_best(job, found)
     trust = audited(job, found, method.retraining, options)
     best = _retrained(job, found.best, method.retraining)
     other = best if random == found.best else _retrained(job, random, method.retraining)
@@ -121,7 +121,7 @@ def run(job: Job, method: Method, options: AuditOptions) -> Result:
     return Result(best, other, trust, lines, job.run.path)
 
 
-def _random_best(job: Job, found: Found) -> Architecture:
+def random_best(job: Job, found: Found) -> Architecture:
     """Return the best of random search with as many evaluations, on the same weights and images."""
     algorithm = RandomSearch(job.space.decisions, job.allows, RandomSearchOptions(evaluations=found.evaluations))
     trials = run_arm(job, algorithm, found.evaluate, name="random", evaluations=found.evaluations)

@@ -3,45 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from palmette.architecture import Architecture
 from palmette.costs.limits import check_feasible
+from palmette.errors import LimitError, PalmetteError
 from palmette.evaluation.inherited import Inherited
 from palmette.methods.job import Found, Job
+from palmette.sampling.binned import BinnedSampler
 from palmette.sampling.uniform import UniformSampler
 from palmette.searches.driver import Arm, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
+from palmette.searches.nsga2 import NSGA2, NSGA2Options
+from palmette.searches.pareto import objectives
+from palmette.searches.predictor import PredictorOptions, PredictorSearch
 from palmette.searches.trial import Score, SearchAlgorithm, Trial, best_first
 from palmette.space import Supernet
-from palmette.training.loop import passes, place
+from palmette.training.loop import Watch, place
 from palmette.training.recipe import Recipe
 from palmette.training.supernet import Sampler, train_supernet
 
+T = TypeVar("T")
+RankBy = Literal["accuracy", "loss"]
+SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions
 
-def trained_supernet(job: Job, recipe: Recipe, *, sampler: Sampler | None = None) -> Supernet:
-    """Return the supernet trained by ``recipe`` on paths of ``sampler`` (default: uniform over the space)."""
+
+def trained_supernet(job: Job, train: Callable[[Supernet, Watch], T]) -> tuple[Supernet, T]:
+    """Return a new supernet that ``train`` has trained, or continued from its checkpoint, and what that returned."""
     supernet = place(job.space.supernet(seed=job.seed), job.data.train.pixels.device)
     with job.phase("supernet") as advance:
-        sampler = sampler or UniformSampler(job.space.decisions)
-        watch = job.watch("supernet", advance)
-        train_supernet(supernet, job.space, sampler, job.data, recipe, seed=job.seed, watch=watch)
-    return supernet
+        return supernet, train(supernet, job.watch("supernet", advance))
 
 
-def evolve(
-    job: Job, supernet: Supernet, recipe: Recipe, options: EvolutionOptions, rank_by: Literal["accuracy", "loss"]
+def uniformly(job: Job, recipe: Recipe, sampler: Sampler | None = None) -> Callable[[Supernet, Watch], None]:
+    """Return the training on paths of ``sampler`` (default: uniform over the space), for ``trained_supernet``."""
+    chosen = sampler or UniformSampler(job.space.decisions)
+
+    def train(supernet: Supernet, watch: Watch) -> None:
+        train_supernet(supernet, job.space, chosen, job.data, recipe, seed=job.seed, watch=watch)
+
+    return train
+
+
+def binned(job: Job, bins: int) -> BinnedSampler:
+    """Return the sampler of paths uniform in the cost of the first limit with two ends; say how often it falls back.
+
+    Raises:
+        LimitError: no limit has two ends.
+    """
+    ranges = [
+        (name, limit.low, limit.high)
+        for name, limit in job.limits.items()
+        if limit.low is not None and limit.high is not None
+    ]
+    if not ranges:
+        raise LimitError(f"bins {bins}: sampling by cost needs a limit with two ends, as --limits.flops 290M:360M")
+    name, low, high = ranges[0]
+    sampler = BinnedSampler(job.space.decisions, lambda a: job.table(a)[name], low=low, high=high, bins=bins)
+    share = sampler.fallback_share()
+    job.journal.record("sampling", {"cost": name, "bins": bins, "fallback_share": share})
+    job.progress.say(f"Paths are uniform in {name} by {bins} bins; {100 * share:.1f}% fall back to unconstrained draws")
+    return sampler
+
+
+def searched(
+    job: Job,
+    supernet: Supernet,
+    options: SearchOptions,
+    rank_by: RankBy,
+    *,
+    training_passes: float,
+    start: Sequence[Architecture] = (),
 ) -> Found:
-    """Search a trained supernet by evolution under the job's limits."""
+    """Search a trained supernet under the job's limits, from ``start`` if some good architectures are known.
+
+    Args:
+        job: where, on what, within which limits.
+        supernet: trained.
+        options: which search, with its settings.
+        rank_by: what the best is best in.
+        training_passes: what the training cost, in forward passes of one image.
+        start: architectures for the first generation.
+    """
     inherited, score = Inherited(job.space, supernet, job.data), SCORES[rank_by]
-    start = [check_feasible(job.limits, job.space.decisions, job.table, np.random.default_rng(job.seed))]
-    evolution = Evolution(job.space.decisions, job.allows, score, options, start=start if job.limits else ())
-    history = run_arm(job, evolution, inherited, name="evolution", evaluations=options.evaluations)
-    images = len(job.data.calibration) + len(job.data.validation)
-    cost = passes(job.data, recipe) + images * len(history)
+    if job.limits:  # where limits are so tight that random draws miss them, one that meets them starts the search
+        feasible = check_feasible(job.limits, job.space.decisions, job.table, np.random.default_rng(job.seed))
+        start = [*start, feasible]
+    name, algorithm = _algorithm(job, options, score, start)
+    history = run_arm(job, algorithm, inherited, name=name, evaluations=options.evaluations)
+    cost = training_passes + (len(job.data.calibration) + len(job.data.validation)) * len(history)
     return Found(best_first(history, score)[0].architecture, score, inherited, len(history), cost)
+
+
+def check_objectives(job: Job, options: NSGA2Options) -> None:
+    """Raise PalmetteError, before anything is trained, for an objective that evaluations here do not give."""
+    known = ["accuracy", "loss", *job.table(job.space.decisions.sample(np.random.default_rng(0)))]
+    for objective in objectives(options.objectives):
+        if objective.name not in known:
+            raise PalmetteError(f"objective {objective.name!r}: not known here; allowed are {', '.join(known)}")
 
 
 def run_arm(
@@ -65,7 +126,21 @@ def run_arm(
         return run_search(algorithm, evaluate, job.journal, arm=arm, costs=job.table, progress=show)
 
 
-SCORES: dict[Literal["accuracy", "loss"], Score] = {
+def _algorithm(
+    job: Job, options: SearchOptions, score: Score, start: Sequence[Architecture]
+) -> tuple[str, SearchAlgorithm]:
+    """Return the search that the options are of, and the name of its arm."""
+    decisions = job.space.decisions
+    match options:
+        case EvolutionOptions():
+            return "evolution", Evolution(decisions, job.allows, score, options, start=start)
+        case NSGA2Options():
+            return "nsga2", NSGA2(decisions, job.allows, options, start=start)
+        case PredictorOptions():
+            return "predictor", PredictorSearch(decisions, job.allows, score, options, start=start)
+
+
+SCORES: dict[RankBy, Score] = {
     "accuracy": lambda trial: trial.metrics["accuracy"] - 1e-6 * trial.metrics["loss"],  # the loss breaks ties
     "loss": lambda trial: -trial.metrics["loss"],
 }

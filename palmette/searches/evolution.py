@@ -6,7 +6,7 @@ architectures. Never an architecture twice, never one outside the limits; the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,8 @@ import numpy as np
 from palmette.architecture import Architecture
 from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
-from palmette.searches.random import draw_new
+from palmette.searches.random import draw_new, make_new
 from palmette.searches.trial import Allows, Score, Trial, best_first
-
-TRIES_EACH = 10
-"""Tries per wanted child before an operator is given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +105,5 @@ class Evolution:
         def crossover() -> Architecture:
             return self.decisions.cross(parent(), parent(), generator)
 
-        mutants = self._new(mutant, self.options.mutants, seen)
-        return mutants + self._new(crossover, self.options.crossovers, seen | set(mutants))
-
-    def _new(self, make: Callable[[], Architecture], wanted: int, seen: set[Architecture]) -> list[Architecture]:
-        """Return up to ``wanted`` new allowed children of one operator, in at most ``TRIES_EACH * wanted`` tries."""
-        found: dict[Architecture, None] = {}
-        for _ in range(TRIES_EACH * wanted):
-            if len(found) == wanted:
-                break
-            child = make()
-            if child not in seen and child not in found and self.allows(child):
-                found[child] = None
-        return list(found)
+        mutants = make_new(mutant, self.options.mutants, seen, self.allows)
+        return mutants + make_new(crossover, self.options.crossovers, seen | set(mutants), self.allows)

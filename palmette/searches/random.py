@@ -1,11 +1,12 @@
 """Random search: new architectures under the limits, uniform over encodings; the arm every other search must beat.
 
-Also holds ``draw_new``, the bounded draw of unseen architectures that evolution fills its generations with.
+Also holds the bounded draws of unseen architectures that all evolutions need: ``draw_new`` at random, ``make_new``
+with an operator of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from palmette.searches.trial import Allows, Trial
 
 TRIES_EACH = 200
 """Draws per wanted architecture before drawing is given up."""
+TRIES_EACH_CHILD = 10
+"""Tries per wanted child before an operator is given up (SPOS, sampling.md 2.7)."""
 LISTABLE = 200_000
 """Spaces with at most this many encodings are listed when drawing is given up."""
 
@@ -69,4 +72,18 @@ def draw_new(
         left = [a for a in decisions.enumerate() if a not in seen and a not in found and allows(a)]
         picks = generator.permutation(len(left))[: wanted - len(found)]
         found |= dict.fromkeys(left[i] for i in picks)
+    return list(found)
+
+
+def make_new(
+    make: Callable[[], Architecture], wanted: int, seen: Collection[Architecture], allows: Allows
+) -> list[Architecture]:
+    """Return up to ``wanted`` distinct allowed results of ``make`` outside ``seen``, in bounded tries."""
+    found: dict[Architecture, None] = {}
+    for _ in range(TRIES_EACH_CHILD * wanted):
+        if len(found) == wanted:
+            break
+        child = make()
+        if child not in seen and child not in found and allows(child):
+            found[child] = None
     return list(found)

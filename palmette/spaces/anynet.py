@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from palmette.blocks.convolution import Activation, conv_bn, inplace_relu
+from palmette.blocks.convolution import Activation, conv_bn, in_place_relu
 from palmette.blocks.residual import basic_block, bottleneck_block, linear_bottleneck_block, single_residual_block
 from palmette.blocks.vanilla import single_block, vanilla_block
 from palmette.errors import ArchitectureError
@@ -37,7 +37,7 @@ _PLAIN_BLOCKS: Mapping[str, Callable[..., nn.Module]] = {
     "single": single_block,
 }
 _ACTIVATIONS: Mapping[str, Activation] = {
-    "relu": inplace_relu,
+    "relu": in_place_relu,
     "silu": partial(nn.SiLU, inplace=True),
     "gelu": nn.GELU,
 }

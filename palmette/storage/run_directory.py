@@ -180,8 +180,15 @@ def rebuilt(kind: type[T], table: Configuration) -> T:
         if isinstance(value, Mapping) and dataclasses.is_dataclass(inner):
             values[key] = rebuilt(typing.cast(type, inner), value)
         else:
-            values[key] = Path(value) if Path in (inner, *typing.get_args(inner)) else value
+            values[key] = _as(inner, value)
     return kind(**values)
+
+
+def _as(hint: Any, value: Any) -> Any:
+    """Return what TOML turned into a list or a text as the tuple or the path that it was."""
+    if typing.get_origin(hint) is tuple:
+        return tuple(value)
+    return Path(value) if Path in (hint, *typing.get_args(hint)) else value
 
 
 def read_configuration(path: Path) -> dict[str, Any]:

@@ -1,16 +1,17 @@
-"""The one training loop: step -> batch, augmentation, forward, update, now and then a checkpoint.
+"""The one training loop: step -> batch, augmentation, forward passes, update, now and then a checkpoint.
 
-Everything random in a step is a function of (seed, step), so a checkpoint is weights, momenta and a step number,
-and a resumed run ends with the same bits as an undisturbed one (on CPU, with the same number of threads).
+Everything random in a step is a function of (seed, step), so a checkpoint is weights, momenta, a step number and what
+``Updates.state`` gives, and a resumed run ends with the same bits as an undisturbed one (on CPU, with the same number
+of threads). ``train`` is the ordinary case, one pass per update; ``train_by`` has any number, and may end early.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ from palmette.training.recipe import Recipe
 
 Forward = Callable[[Tensor, int], Tensor]
 """``(images [N, C, H, W], step) -> logits [N, classes]``."""
+Pass = Callable[[Tensor], Tensor]
+"""``images [N, C, H, W] -> logits [N, classes]``, one forward pass of one step."""
 Advance = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
 Log = Callable[[int, dict[str, float]], None]
@@ -47,43 +50,71 @@ class Watch:
     """Where to save, and to continue from if it is there."""
 
 
-def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch) -> None:
-    """Train the parameters of ``module`` in place on ``data.train``; BatchNorm is left in training mode.
+@dataclass(frozen=True, kw_only=True)
+class Updates:
+    """What the updates of a training consist of, where that is more than one forward pass each."""
 
-    Only parameters that a step uses are updated: without gradient there is no momentum and no decay.
+    passes: Callable[[int], Sequence[Pass]]
+    """The forward passes of a step, all on its batch; each is followed by a backward pass, and the gradients add up."""
+    before_update: Callable[[], None] = lambda: None
+    """Called when all gradients of a step are there, for example to average them."""
+    is_done: Callable[[], bool] = lambda: False
+    """Asked before each step: whether the training ends here."""
+    scalars: Callable[[], Mapping[str, float]] = dict
+    """More to log beside the loss."""
+    state: Callable[[], Mapping[str, Any]] = dict
+    """What a resumed training needs besides weights and step, as JSON can hold it."""
+    restore: Callable[[Mapping[str, Any]], None] = lambda state: None
+    """Takes over what ``state`` gave."""
+
+
+def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch) -> None:
+    """Train the parameters of ``module`` in place on ``data.train``, one forward pass per update.
 
     Raises:
         DivergedError: the loss is no longer finite.
         StorageError: the checkpoint is damaged or of another training.
     """
+    updates = Updates(passes=lambda step: [lambda images: forward(images, step)])
+    train_by(updates, module, data, recipe, seed=seed, watch=watch)
+
+
+def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch) -> int:
+    """Train the parameters of ``module`` in place on ``data.train`` and return the number of steps it took.
+
+    BatchNorm is left in training mode. Only parameters that a step uses are updated: without gradient there is no
+    momentum and no decay. Raises what ``train`` raises.
+    """
     batches = TrainingBatches(data.train, recipe.batch_size, seed)
     steps = recipe.epochs * batches.steps_per_epoch
     optimizer = _optimizer(module, recipe)
-    start = _restore(watch.checkpoint, module, optimizer, steps)
+    start = done = _restore(watch.checkpoint, module, optimizer, updates, steps)
     if start:
         watch.advance(start, steps)
     saved, losses = time.monotonic(), []
     module.train()
     with torch.random.fork_rng():
-        for step in range(start, steps):
+        while done < steps and not updates.is_done():
             for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate(step, steps, batches.steps_per_epoch)
-            loss = _loss(forward, data, batches, recipe, seed, step)
+                group["lr"] = recipe.learning_rate(done, steps, batches.steps_per_epoch)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(_backward(updates, data, batches, recipe, seed, done))
+            updates.before_update()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
             optimizer.step()
-            losses.append(loss.detach())
-            if (step + 1) % max(1, steps // LOGS) == 0 or step + 1 == steps:
-                watch.log(step + 1, {"loss": _finite_mean(losses, step), "lr": optimizer.param_groups[0]["lr"]})
+            done += 1
+            if done % max(1, steps // LOGS) == 0 or done == steps or updates.is_done():
+                scalars = {"loss": _finite_mean(losses, done), "lr": optimizer.param_groups[0]["lr"]}
+                watch.log(done, scalars | dict(updates.scalars()))
                 losses = []
-            watch.advance(step + 1, steps)
+            watch.advance(done, steps)
             if watch.checkpoint and not losses and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(watch.checkpoint, module, optimizer, step + 1, steps)
+                _save(watch.checkpoint, module, optimizer, updates, done, steps)
                 saved = time.monotonic()
-    if watch.checkpoint and start < steps:
-        _save(watch.checkpoint, module, optimizer, steps, steps)
+    if watch.checkpoint and start < done:
+        _save(watch.checkpoint, module, optimizer, updates, done, steps)
+    return done
 
 
 def place(module: ModuleT, device: torch.device) -> ModuleT:
@@ -91,10 +122,15 @@ def place(module: ModuleT, device: torch.device) -> ModuleT:
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def passes(data: Dataset, recipe: Recipe) -> float:
+def steps_of(data: Dataset, recipe: Recipe) -> int:
+    """Return the number of updates of a training that does not end early."""
+    return recipe.epochs * TrainingBatches(data.train, recipe.batch_size, 0).steps_per_epoch
+
+
+def passes(data: Dataset, recipe: Recipe, *, steps: int | None = None) -> float:
     """Return the cost of a training in forward passes of one image: each image of a step counts 3."""
     batches = TrainingBatches(data.train, recipe.batch_size, 0)
-    return 3.0 * recipe.epochs * batches.steps_per_epoch * batches.batch_size
+    return 3.0 * batches.batch_size * (steps_of(data, recipe) if steps is None else steps)
 
 
 def to_input(pixels: Tensor, data: Dataset) -> Tensor:
@@ -102,15 +138,22 @@ def to_input(pixels: Tensor, data: Dataset) -> Tensor:
     return normalise(pixels, data.mean, data.std).contiguous(memory_format=torch.channels_last)
 
 
-def _loss(forward: Forward, data: Dataset, batches: TrainingBatches, recipe: Recipe, seed: int, step: int) -> Tensor:
+def _backward(
+    updates: Updates, data: Dataset, batches: TrainingBatches, recipe: Recipe, seed: int, step: int
+) -> Tensor:
+    """Add up the gradients of a step's passes and return their mean loss."""
     pixels, labels = batches.batch(step)
     generator = torch_generator(seed, step, device=pixels.device)
     torch.manual_seed(int(torch.randint(2**31, (), generator=torch_generator(seed, step, 1))))  # dropout
     images = to_input(augment(pixels, recipe.augmentation, generator), data)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
-        logits = forward(images, step)
-    loss: Tensor = cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-    return loss
+    losses = []
+    for forward in updates.passes(step):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
+            logits = forward(images)
+        loss: Tensor = cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+    return torch.stack(losses).mean()
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -130,21 +173,22 @@ def _finite_mean(losses: list[Tensor], step: int) -> float:
     mean = float(torch.stack(losses).mean())
     if mean != mean or mean in (float("inf"), float("-inf")):
         raise DivergedError(
-            f"training: the loss became {mean} before step {step + 1}; lower the learning rate or raise warmup_epochs"
+            f"training: the loss became {mean} before step {step}; lower the learning rate or raise warmup_epochs"
         )
     return mean
 
 
-def _save(path: Path, module: nn.Module, optimizer: torch.optim.SGD, step: int, steps: int) -> None:
+def _save(path: Path, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, step: int, steps: int) -> None:
     tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum/{name}"] = momentum
-    checkpoint.save(path, tensors, {"step": step, "steps": steps})
+    done = step == steps or updates.is_done()
+    checkpoint.save(path, tensors, {"step": step, "steps": steps, "done": done, "updates": dict(updates.state())})
 
 
-def _restore(path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, steps: int) -> int:
+def _restore(path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, steps: int) -> int:
     """Load the checkpoint if there is one and return the step to go on from."""
     if path is None or not path.exists():
         return 0
@@ -157,4 +201,6 @@ def _restore(path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, s
         if momentum is not None:
             stored = torch.empty_like(parameter).copy_(momentum)
             optimizer.state[parameter]["momentum_buffer"] = stored
+    if state.get("updates"):
+        updates.restore(state["updates"])
     return int(state["step"])

@@ -14,6 +14,7 @@ from palmette.blocks.convolution import conv_bn
 from palmette.costs.complexity import COSTS, CostTable, complexity
 from palmette.slots import OneOf
 from palmette.space import Space
+from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.shuffle_choice import shuffle_choice
 from palmette.spaces.small_images import small_images
@@ -44,6 +45,8 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
     "nas-bench-macro": (nas_bench_macro, (3, 32, 32)),
     "shuffle-choice": (lambda: shuffle_choice(classes=10), (3, 64, 64)),
     "small-images": (small_images, (1, 8, 8)),
+    "greedy-mobile-se": (lambda: greedy_mobile_se(classes=10), (3, 64, 64)),
+    "fair-mobile": (lambda: fair_mobile(classes=10), (3, 64, 64)),
     "nested": (nested, (3, 9, 9)),
     "widths": (widths, (3, 8, 8)),
 }

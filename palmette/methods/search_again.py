@@ -1,0 +1,98 @@
+"""Search a trained supernet again: other limits, no training (sampling.md 1.1: one supernet, many constraints).
+
+The new search is a run of its own whose supernet checkpoint is that of the old run, so that every method works
+unchanged and a killed search goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from palmette.errors import StorageError
+from palmette.evaluation.score import Metrics
+from palmette.methods.job import Job, Method
+from palmette.methods.options import AuditOptions
+from palmette.methods.search import random_best, run
+from palmette.storage import checkpoint
+from palmette.storage.atomic import write_text
+from palmette.storage.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best architecture within some limits, by inherited weights."""
+
+    limits: str
+    code: str
+    costs: Mapping[str, int]
+    validation: Metrics
+    """With inherited weights."""
+    random: Metrics
+    """Of the best of random search with as many evaluations."""
+    test_accuracy: float | None
+    """Retrained from scratch, if that was asked for."""
+    directory: Path
+
+
+def take_supernet(source: Path, directory: RunDirectory) -> None:
+    """Give a new run the trained supernet of the run in ``source``; a run that has one keeps it.
+
+    Raises:
+        StorageError: there is none, or its training has not come to its end.
+    """
+    trained, target = source / "checkpoints" / "supernet.safetensors", directory.checkpoint("supernet")
+    _, state = checkpoint.load(trained)
+    if not state.get("done", state["step"] == state["steps"]):
+        raise StorageError(
+            f"{source}: its supernet is trained for {state['step']:,} of {state['steps']:,} steps; "
+            "finish that run first, with --resume"
+        )
+    if target.exists():
+        return
+    try:
+        os.link(trained, target)  # checkpoints are replaced, never written to, so both may share the bytes
+    except OSError:
+        shutil.copyfile(trained, target)
+
+
+def search_again(job: Job, method: Method, *, retrain: bool) -> Answer:
+    """Search the supernet that the job's run has, and retrain the best if wanted, with its page."""
+    decisions, test = job.space.decisions, None
+    if retrain:
+        test = run(job, method, AuditOptions(networks=0)).best.test["accuracy"]
+    found = method.search(job)
+    best, random = found.evaluate([found.best, random_best(job, found)])
+    write_text(job.run.architecture, found.best.to_json() + "\n")
+    return Answer(
+        limits=str(job.limits) or "none",
+        code=decisions.code(found.best),
+        costs=job.table(found.best),
+        validation=best,
+        random=random,
+        test_accuracy=test,
+        directory=job.run.path,
+    )
+
+
+def as_table(answers: list[Answer]) -> str:
+    """Return the answers as one table in Markdown."""
+    head = ["limits", "architecture", *answers[0].costs, "accuracy, inherited", "random search", "test, retrained"]
+    rows = [
+        [
+            answer.limits,
+            answer.code,
+            *(f"{cost:,}" for cost in answer.costs.values()),
+            f"{100 * answer.validation['accuracy']:.2f}%",
+            f"{100 * answer.random['accuracy']:.2f}%",
+            "-" if answer.test_accuracy is None else f"{100 * answer.test_accuracy:.2f}%",
+        ]
+        for answer in answers
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    ruled = [head, ["-" * width for width in widths], *rows]
+    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in ruled)
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
