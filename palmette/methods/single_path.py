@@ -9,9 +9,10 @@ import numpy as np
 
 from palmette.architecture import Architecture
 from palmette.costs.limits import check_feasible
-from palmette.errors import PalmetteError
+from palmette.errors import LimitError, PalmetteError
 from palmette.evaluation.inherited import Inherited
 from palmette.methods.job import Found, Job
+from palmette.sampling.binned import BinnedSampler
 from palmette.sampling.uniform import UniformSampler
 from palmette.searches.driver import Arm, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
@@ -44,6 +45,27 @@ def uniformly(job: Job, recipe: Recipe, sampler: Sampler | None = None) -> Calla
         train_supernet(supernet, job.space, chosen, job.data, recipe, seed=job.seed, watch=watch)
 
     return train
+
+
+def binned(job: Job, bins: int) -> BinnedSampler:
+    """Return the sampler of paths uniform in the cost of the first limit with two ends; say how often it falls back.
+
+    Raises:
+        LimitError: no limit has two ends.
+    """
+    ranges = [
+        (name, limit.low, limit.high)
+        for name, limit in job.limits.items()
+        if limit.low is not None and limit.high is not None
+    ]
+    if not ranges:
+        raise LimitError(f"bins {bins}: sampling by cost needs a limit with two ends, as --limits.flops 290M:360M")
+    name, low, high = ranges[0]
+    sampler = BinnedSampler(job.space.decisions, lambda a: job.table(a)[name], low=low, high=high, bins=bins)
+    share = sampler.fallback_share()
+    job.journal.record("sampling", {"cost": name, "bins": bins, "fallback_share": share})
+    job.progress.say(f"Paths are uniform in {name} by {bins} bins; {100 * share:.1f}% fall back to unconstrained draws")
+    return sampler
 
 
 def searched(

@@ -50,6 +50,21 @@ class BinnedSampler:
         self.draws = 0
         self.fallbacks = 0
 
+    def fallback_share(self, draws: int = 1000) -> float:
+        """Return the share, 0 to 1, of ``draws`` fixed samples that fall back; it leaves the counts as they are."""
+        trial = BinnedSampler(
+            self.decisions,
+            self.cost,
+            low=float(self.edges[0]),
+            high=float(self.edges[-1]),
+            bins=len(self.edges) - 1,
+            tries=self.tries,
+        )
+        generator = np.random.default_rng(0)
+        for _ in range(draws):
+            trial.sample(generator)
+        return trial.fallbacks / draws
+
     def sample(self, generator: np.random.Generator) -> Architecture:
         """Return an architecture of the drawn bin, or after ``tries`` draws any."""
         position = int(generator.integers(len(self.edges) - 1))

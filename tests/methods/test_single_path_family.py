@@ -13,12 +13,14 @@ from palmette.costs.limits import Limits
 from palmette.data.images import Dataset
 from palmette.data.options import Splits
 from palmette.data.sources import load
-from palmette.errors import PalmetteError
+from palmette.errors import LimitError, PalmetteError
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.job import Found, Job, feasible_table, opened
+from palmette.methods.spos import SPOS
 from palmette.progress import Silent
 from palmette.sampling.greedy import GreedyOptions
+from palmette.searches.evolution import EvolutionOptions
 from palmette.searches.nsga2 import NSGA2Options
 from palmette.spaces.small_images import small_images
 from palmette.storage.run_directory import RunDirectory
@@ -41,7 +43,7 @@ def data() -> Dataset:
     return load("digits", splits=Splits(train=600, validation=200, calibration=64), seed=0)
 
 
-def searched(method: FairNAS | GreedyNAS, data: Dataset, path: Path) -> tuple[Found, Sequence[object], Job]:
+def searched(method: SPOS | FairNAS | GreedyNAS, data: Dataset, path: Path) -> tuple[Found, Sequence[object], Job]:
     space, limits = small_images(), Limits.from_mapping({"flops": LIMIT})
     table = feasible_table(space, data, limits, seed=0)
     directory = RunDirectory.open(path, {"method": method.name})
@@ -77,6 +79,22 @@ def test_greedy_training_pays_for_the_paths_it_scores(data: Dataset, tmp_path: P
     found, _, _ = searched(never, data, tmp_path / "run")
     evaluations = 32 * (len(data.calibration) + len(data.validation))
     assert found.passes == passes(data, RECIPE) + 12 * 6 * 100 + evaluations
+
+
+def test_spos_samples_by_bins_of_a_limit_with_two_ends(data: Dataset, tmp_path: Path) -> None:
+    method = SPOS(training=RECIPE, evolution=EvolutionOptions(population=8, generations=1, mutants=4, crossovers=4))
+    space, limits = small_images(), Limits.from_mapping({"flops": (2e5, 1e6)})
+    table = feasible_table(space, data, limits, seed=0)
+    with opened(
+        space, data, table, limits, directory=RunDirectory.open(tmp_path, {}), seed=0, progress=Silent()
+    ) as job:
+        dataclasses.replace(method, bins=4).search(job)
+        recorded = job.journal.records("sampling")["sampling"]
+    assert isinstance(recorded, dict)
+    assert (recorded["cost"], recorded["bins"]) == ("flops", 4)
+    assert 0 <= recorded["fallback_share"] < 0.5
+    with pytest.raises(LimitError, match="two ends"):
+        searched(dataclasses.replace(method, bins=4), data, tmp_path / "open")
 
 
 def test_an_unknown_objective_is_refused_before_anything_is_trained(data: Dataset, tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def test_spos_bins_of_flops_are_uniform_with_about_25_tries_and_rare_fallbacks()
     assert 15 < tried[0] / 700 < 40
 
 
+def test_the_share_of_fallbacks_is_a_figure_of_the_sampler_and_counts_nothing() -> None:
+    sampler = BinnedSampler(COINS, heads, low=5.5, high=6.5, bins=1, tries=10)
+    assert sampler.fallback_share() == sampler.fallback_share() == pytest.approx((63 / 64) ** 10, abs=0.04)
+    assert sampler.draws == 0
+
+
 def test_draws_depend_on_the_generator_alone() -> None:
     one, other = (BinnedSampler(COINS, heads, low=0, high=6) for _ in range(2))
     other.sample(np.random.default_rng(9))
