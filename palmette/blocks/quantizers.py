@@ -28,8 +28,7 @@ def quantized_weight(weight: Tensor, bits: int) -> Tensor:
     if bits == 1:
         scale = weight.detach().abs().mean()
         signed: Tensor = torch.where(weight.detach() < 0, -scale, scale)
-        straight: Tensor = weight + (signed - weight).detach()
-        return straight
+        return _straight_through(signed, weight)
     bounded = torch.tanh(weight)
     unit = bounded / (2 * bounded.detach().abs().max().clamp_min(1e-12)) + 0.5
     quantized: Tensor = 2 * _rounded(unit, 2**bits - 1) - 1
@@ -41,8 +40,7 @@ def quantized_feature(x: Tensor, clip: Tensor, bits: int) -> Tensor:
     clipped: Tensor = torch.where(x >= clip, clip, x.clamp_min(0))
     steps, bound = 2**bits - 1, clip.detach()
     on_grid = (clipped.detach() * (steps / bound)).round() * (bound / steps)
-    straight: Tensor = clipped + (on_grid - clipped).detach()
-    return straight
+    return _straight_through(on_grid, clipped)
 
 
 class QuantizedConv2d(nn.Module):
@@ -76,4 +74,9 @@ class QuantizedConv2d(nn.Module):
 
 def _rounded(x: Tensor, steps: int) -> Tensor:
     """Return ``x`` rounded to multiples of ``1 / steps``, with the gradient of ``x``."""
-    return x + ((x * steps).round() / steps - x).detach()
+    return _straight_through((x * steps).round() / steps, x)
+
+
+def _straight_through(value: Tensor, x: Tensor) -> Tensor:
+    """Return exactly ``value``, with the gradient of ``x``."""
+    return value.detach() + (x - x.detach())

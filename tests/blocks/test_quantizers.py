@@ -53,8 +53,9 @@ def test_features_and_the_clip_take_the_values_and_gradients_worked_out_by_hand(
 def test_a_layer_holds_as_many_levels_as_its_bits_say(weight_bits: int, feature_bits: int) -> None:
     generator = torch.Generator().manual_seed(0)
     layer = QuantizedConv2d(3, 8, 3, weight_bits=weight_bits, feature_bits=feature_bits)
-    weight = quantized_weight(layer.conv.weight, weight_bits)
     features = quantized_feature(torch.randn(4, 3, 32, 32, generator=generator) * 4, layer.clip, feature_bits)
+    torch.nn.init.normal_(layer.conv.weight, generator=generator)
+    weight = quantized_weight(layer.conv.weight, weight_bits)
     assert len(weight.unique()) <= 2**weight_bits
     assert len((features / 6).mul(2**feature_bits - 1).round().unique()) <= 2**feature_bits
     assert layer(torch.randn(2, 3, 8, 8, generator=generator)).shape == (2, 8, 8, 8)
