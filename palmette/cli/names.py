@@ -42,6 +42,8 @@ class NamedSpace:
     """``(classes, channels) -> Space``."""
     spos: Callable[[], SPOS]
     """The settings it is searched with; other methods take over what they share with it."""
+    threads: int = 0
+    """CPU threads it is best searched with; 0 leaves the choice to PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ SPACES = {
         10,
         _small_images,
         small_images_recipe,
+        threads=1,  # layers this small gain little from a second one, and lose much where another process needs it
     ),
     "nas-bench-macro": NamedSpace(
         "8 layers of MobileNetV2 blocks, with a public table of true CIFAR-10 accuracies",

@@ -102,7 +102,9 @@ def parse_search(arguments: Sequence[str]) -> Search[Method]:
     except argparse.ArgumentError as error:
         raise PalmetteError(f"search: {error}; 'palmette search --help' lists all options") from None
     method = named(METHODS, known.method, "method")
-    default = Search(space=known.space, method=known.method, options=settings(known.method, known.space))
+    threads = named(SPACES, known.space, "space").threads
+    chosen = settings(known.method, known.space)
+    default = Search(space=known.space, method=known.method, threads=threads, options=chosen)
     options = parse(Search[method.options], arguments, name="search", default=default)  # type: ignore[name-defined]
     assert isinstance(options, Search)
     return options
