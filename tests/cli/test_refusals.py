@@ -57,7 +57,7 @@ def again(finished_run: Path, copied: Path) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["serch"], ["unknown command 'serch'", "allowed are search, cost", "did you mean 'search'?"]),
+        (["serch"], ["unknown command 'serch'", "allowed are search, study, cost", "did you mean 'search'?"]),
         (["frobnicate"], ["unknown command 'frobnicate'", "'palmette --help' lists what each does"]),
         (
             ["search", "--space", "nas-bench-makro"],
@@ -259,7 +259,7 @@ def test_other_settings_on_resume_are_told_by_name(
     line = refused(capsys, *again, "--seed", "5")
     assert f"{copied}: seed was 0 when this run began and is 5 now; resume with the same settings" in line
     line = refused(capsys, *again, "--training.lr", "0.5")
-    assert "spos.training.lr was 0.1 when this run began and is 0.5 now" in line
+    assert "options.training.lr was 0.1 when this run began and is 0.5 now" in line
     assert contents(copied) == before
 
 

@@ -137,7 +137,7 @@ def test_a_finished_run_resumed_gives_the_same_and_trains_nothing(
     def refuse(*arguments: object) -> None:
         raise AssertionError("a step was trained or a candidate evaluated")
 
-    monkeypatch.setattr("palmette.training.loop._loss", refuse)
+    monkeypatch.setattr("palmette.training.loop._backward", refuse)
     second = searched(tmp_path / "run", audit=pm.AuditOptions(networks=6, epochs=1))
     assert figures(second) == figures_before
     assert trials(second, "evolution") == trials_before

@@ -125,14 +125,14 @@ def test_a_training_killed_at_any_step_ends_with_the_bits_of_an_undisturbed_one(
         run(convolutional(), watch=Watch(checkpoint=path, advance=killed_after(step)))
     assert path.exists() == (step > 1)
     if path.exists():
-        assert checkpoint.load(path)[1] == {"step": step - 1, "steps": STEPS}
+        assert checkpoint.load(path)[1] == {"step": step - 1, "steps": STEPS, "done": False, "updates": {}}
     resumed = convolutional()
     run(resumed, watch=Watch(checkpoint=path))
     assert equal(dict(resumed.state_dict()), dict(whole.state_dict()))
     tensors, state = checkpoint.load(path)
     assert equal(tensors, checkpoint.load(tmp_path / "whole.safetensors")[0])
     assert sum(name.startswith("momentum/") for name in tensors) == 5
-    assert state == {"step": STEPS, "steps": STEPS}
+    assert state == {"step": STEPS, "steps": STEPS, "done": True, "updates": {}}
 
 
 @pytest.mark.usefixtures("always")
@@ -191,7 +191,7 @@ def test_no_checkpoint_of_a_diverged_training_replaces_a_sound_one(tmp_path: Pat
     with pytest.raises(PalmetteError, match="the loss became nan before step 6"):
         train(module, forward, dataset(), RECIPE, seed=0, watch=Watch(checkpoint=path))
     tensors, state = checkpoint.load(path)
-    assert state == {"step": 5, "steps": STEPS}
+    assert state == {"step": 5, "steps": STEPS, "done": False, "updates": {}}
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
