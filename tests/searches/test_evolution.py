@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known import Memory
 
 from palmette.architecture import Architecture
 from palmette.decisions import Categorical, Decisions
@@ -19,19 +20,6 @@ from palmette.searches.trial import SearchAlgorithm, Trial, best_first
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 
 LARGE = Decisions("large", [Categorical(f"d{i}", tuple("abcd")) for i in range(20)])
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[Trial] = []
-
-    def trials(self) -> list[Trial]:
-        return list(self.rows)
-
-    def append(self, trials: Sequence[Trial]) -> None:
-        self.rows += trials
 
 
 def everything(architecture: Architecture) -> bool:
