@@ -30,7 +30,7 @@ clean:
 	touch $@
 
 .venv/test.stamp: .venv/bin/python pyproject.toml constraints.txt
-	$(INSTALL) -e '.[datasets,onnx,test]'
+	$(INSTALL) -e '.[datasets,docs,onnx,optuna,ray,test]'
 	touch .venv/search.stamp $@
 
 .venv/bin/python:
