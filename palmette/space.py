@@ -17,6 +17,7 @@ from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
 from palmette.decisions import Condition, Decision, Decisions, Equivalence, Subset
 from palmette.errors import ArchitectureError
+from palmette.mixtures import Mixture, Mixtures
 from palmette.plain import plain
 from palmette.slots import Slot
 
@@ -45,13 +46,19 @@ class Space:
             every network built, by their ``reset_parameters``; for an initialisation of your own give a function.
         name: stored in every architecture, so that it is not used with another space.
         equivalences: which encodings build the same network.
+        mixtures: weight vectors of relaxed searches that are not one per decision.
 
     Raises:
         ArchitectureError: no slots, or slots of one name with different options.
     """
 
     def __init__(
-        self, network: nn.Module | Definition, *, name: str = "custom", equivalences: Sequence[Equivalence] = ()
+        self,
+        network: nn.Module | Definition,
+        *,
+        name: str = "custom",
+        equivalences: Sequence[Equivalence] = (),
+        mixtures: Sequence[Mixture] = (),
     ) -> None:
         self.name = name
         self.definition: Definition = _copies(network) if isinstance(network, nn.Module) else network
@@ -60,6 +67,7 @@ class Space:
         if not found:
             raise ArchitectureError(f"space {name!r}: no slots; put pm.OneOf(...) where a decision is open")
         self.decisions = Decisions(name, _merge(name, found), equivalences)
+        self.mixtures = Mixtures(self.decisions, mixtures)
 
     def supernet(self, *, seed: int) -> Supernet:
         """Return a new supernet with the weights of all options, initialised from ``seed``, on the default device."""

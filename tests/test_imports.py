@@ -14,7 +14,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "palmette"
 FOR_ALL = {"errors"}
-WITHOUT_TORCH = ["architecture", "decisions", "errors", "searches", "sampling", "storage.journal"]
+WITHOUT_TORCH = ["architecture", "decisions", "mixtures", "errors", "searches", "sampling", "storage.journal"]
 """Parts that import no torch; the options of methods and data are added below."""
 
 
