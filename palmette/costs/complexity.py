@@ -48,6 +48,8 @@ class CostTable:
         ArchitectureError: options of one slot whose outputs differ in shape, or input that does not fit the network.
     """
 
+    names = COSTS
+
     def __init__(self, space: Space, input_shape: Shape) -> None:
         self.decisions = space.decisions
         self.input_shape = tuple(input_shape)

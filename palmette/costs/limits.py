@@ -8,9 +8,9 @@ that nothing meets. SPOS calls this ``Cost(a) <= C_max`` (Guo et al., 2020, sect
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -134,10 +134,23 @@ class Limits(Mapping[str, Limit]):
 class SummedCosts(Protocol):
     """Costs that are a fixed part plus one entry per active decision, as ``complexity.CostTable``."""
 
-    fixed: npt.NDArray[np.int64]
-    """``[costs]``, in the order of the names that the call returns."""
-    options: dict[str, npt.NDArray[np.int64]]
-    """By decision, ``[options, costs]``."""
+    @property
+    def decisions(self) -> Decisions: ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the costs, in the order of the columns below and of what the call returns."""
+        ...
+
+    @property
+    def fixed(self) -> npt.NDArray[Any]:
+        """``[costs]``."""
+        ...
+
+    @property
+    def options(self) -> Mapping[str, npt.NDArray[Any]]:
+        """By decision, ``[options, costs]``."""
+        ...
 
     def __call__(self, architecture: Architecture) -> Mapping[str, float]: ...
 
@@ -203,19 +216,18 @@ def _within_reach(limits: Limits, decisions: Decisions, costs: SummedCosts) -> A
 
 def _extreme(name: str, decisions: Decisions, costs: SummedCosts, sign: int) -> dict[str, Value] | None:
     """Return the values with the least ``sign * cost``; None where a decision depends on several others."""
-    some = next(decisions.encodings())
-    column = list(costs(decisions.architecture(some))).index(name)
+    column = list(costs.names).index(name)
     parents = {child: {other for other, _ in d.active_if} for child, d in decisions.decisions.items()}
     if any(len(others) > 1 for others in parents.values()):
         return None
 
-    def best(decision: str) -> tuple[int, dict[str, Value]]:
-        found: list[tuple[int, dict[str, Value]]] = []
+    def best(decision: str) -> tuple[float, dict[str, Value]]:
+        found: list[tuple[float, dict[str, Value]]] = []
         for row, value in zip(costs.options[decision], decisions.values(decision), strict=True):
             here = {decision: value}
             children = [c for c, others in parents.items() if decision in others and decisions.is_active(c, here)]
             below = [best(child) for child in children]
-            total = sign * int(row[column]) + sum(cost for cost, _ in below)
+            total = sign * float(row[column]) + sum(cost for cost, _ in below)
             found.append((total, here | {k: v for _, values in below for k, v in values.items()}))
         return min(found, key=lambda pair: pair[0])
 

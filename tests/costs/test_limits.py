@@ -25,6 +25,8 @@ def macro() -> CostTable:
 class Table:
     """Costs ``x`` and ``y`` that are sums."""
 
+    names = ("x", "y")
+
     def __init__(self, decisions: Decisions, fixed: np.ndarray, options: dict[str, np.ndarray]) -> None:
         self.decisions = decisions
         self.fixed = fixed
