@@ -73,6 +73,11 @@ class Dataset:
         channels, height, width = self.train.pixels.shape[1:]
         return channels, height, width
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images lie, and therefore where networks run."""
+        return self.train.pixels.device
+
     def to(self, device: torch.device | str) -> Dataset:
         """Return the data set on ``device``."""
         return Dataset(

@@ -147,7 +147,7 @@ def recorded(journal: Journal, name: str) -> dict[int, Outcome]:
 def train_one(job: Job, data: Dataset) -> Outcome:
     """Train one network on the device that the data lie on and return its outcome."""
     began = time.monotonic()
-    network = place(job.space.network(job.row, seed=job.weights_seed), data.train.pixels.device)
+    network = place(job.space.network(job.row, seed=job.weights_seed), data.device)
 
     def forward(images: Tensor, step: int) -> Tensor:
         logits: Tensor = network(images)

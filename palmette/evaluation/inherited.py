@@ -23,7 +23,7 @@ from palmette.errors import ArchitectureError
 from palmette.evaluation.score import Metrics, Tally, batched
 from palmette.slots import Slot
 from palmette.space import Space, Supernet, chain, slots
-from palmette.training.loop import to_input
+from palmette.training.steps import to_input
 
 CHUNK = 1024
 Norm = nn.modules.batchnorm._BatchNorm

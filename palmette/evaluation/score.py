@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from palmette.data.images import Dataset, Images
-from palmette.training.loop import to_input
+from palmette.training.steps import to_input
 
 Metrics = dict[str, float]
 """``accuracy`` in 0..1 and ``loss`` (mean cross-entropy, nats)."""

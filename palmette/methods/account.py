@@ -121,7 +121,7 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
         curves=curves,
         audit=trust,
         seconds={name: float(str(value)) for name, value in seconds.items()},
-        environment=environment(job.data.train.pixels.device),
+        environment=environment(job.data.device),
         configuration=job.run.config.read_text(encoding="utf-8"),
     )
 

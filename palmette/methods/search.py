@@ -110,7 +110,7 @@ def search(
 
 def run(job: Job, method: Method, options: AuditOptions) -> Result:
     """Do or continue the whole job and write the run directory's results."""
-    write_text(job.run.environment, json.dumps(environment(job.data.train.pixels.device), indent=1))
+    write_text(job.run.environment, json.dumps(environment(job.data.device), indent=1))
     found = method.search(job)
     random = random_best(job, found)
     trust = audited(job, found, method.retraining, options)

@@ -32,7 +32,7 @@ SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions
 
 def trained_supernet(job: Job, train: Callable[[Supernet, Watch], T]) -> tuple[Supernet, T]:
     """Return a new supernet that ``train`` has trained, or continued from its checkpoint, and what that returned."""
-    supernet = place(job.space.supernet(seed=job.seed), job.data.train.pixels.device)
+    supernet = place(job.space.supernet(seed=job.seed), job.data.device)
     with job.phase("supernet") as advance:
         return supernet, train(supernet, job.watch("supernet", advance))
 

@@ -15,19 +15,18 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from palmette.data.augmentation import augment, normalise
-from palmette.data.batches import TrainingBatches, torch_generator
+from palmette.data.batches import torch_generator
 from palmette.data.images import Dataset
 from palmette.errors import DivergedError
 from palmette.storage import checkpoint
 from palmette.training.recipe import Recipe
+from palmette.training.steps import ImageSteps, Steps
 
-Forward = Callable[[Tensor, int], Tensor]
-"""``(images [N, C, H, W], step) -> logits [N, classes]``."""
-Pass = Callable[[Tensor], Tensor]
-"""``images [N, C, H, W] -> logits [N, classes]``, one forward pass of one step."""
+Forward = Callable[[Any, int], Any]
+"""``(input, step) -> output``: images ``[N, C, H, W]`` to logits ``[N, classes]``, or a text segment to predictions."""
+Pass = Callable[[Any], Any]
+"""``input -> output``, one forward pass of one step."""
 Advance = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
 Log = Callable[[int, dict[str, float]], None]
@@ -75,7 +74,7 @@ def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *,
         DivergedError: the loss is no longer finite.
         StorageError: the checkpoint is damaged or of another training.
     """
-    updates = Updates(passes=lambda step: [lambda images: forward(images, step)])
+    updates = Updates(passes=lambda step: [lambda x: forward(x, step)])
     train_by(updates, module, data, recipe, seed=seed, watch=watch)
 
 
@@ -85,10 +84,10 @@ def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe,
     BatchNorm is left in training mode. Only parameters that a step uses are updated: without gradient there is no
     momentum and no decay. Raises what ``train`` raises.
     """
-    batches = TrainingBatches(data.train, recipe.batch_size, seed)
-    steps = recipe.epochs * batches.steps_per_epoch
+    source = training_steps(data, recipe, seed=seed)
+    steps = recipe.epochs * source.steps_per_epoch
     optimizer = _optimizer(module, recipe)
-    start = done = _restore(watch.checkpoint, module, optimizer, updates, steps)
+    start = done = _restore(watch.checkpoint, module, optimizer, updates, source, steps)
     if start:
         watch.advance(start, steps)
     saved, losses = time.monotonic(), []
@@ -96,9 +95,9 @@ def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe,
     with torch.random.fork_rng():
         while done < steps and not updates.is_done():
             for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate(done, steps, batches.steps_per_epoch)
+                group["lr"] = recipe.learning_rate(done, steps, source.steps_per_epoch)
             optimizer.zero_grad(set_to_none=True)
-            losses.append(_backward(updates, data, batches, recipe, seed, done))
+            losses.append(_backward(updates, source, seed, done))
             updates.before_update()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
@@ -110,10 +109,10 @@ def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe,
                 losses = []
             watch.advance(done, steps)
             if watch.checkpoint and not losses and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(watch.checkpoint, module, optimizer, updates, done, steps)
+                _save(watch.checkpoint, module, optimizer, updates, source, done, steps)
                 saved = time.monotonic()
     if watch.checkpoint and start < done:
-        _save(watch.checkpoint, module, optimizer, updates, done, steps)
+        _save(watch.checkpoint, module, optimizer, updates, source, done, steps)
     return done
 
 
@@ -122,35 +121,31 @@ def place(module: ModuleT, device: torch.device) -> ModuleT:
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def training_steps(data: Dataset, recipe: Recipe, *, seed: int) -> Steps:
+    """Return the steps of a training on ``data.train``."""
+    return ImageSteps(data, data.train, recipe, seed=seed)
+
+
 def steps_of(data: Dataset, recipe: Recipe) -> int:
     """Return the number of updates of a training that does not end early."""
-    return recipe.epochs * TrainingBatches(data.train, recipe.batch_size, 0).steps_per_epoch
+    return recipe.epochs * training_steps(data, recipe, seed=0).steps_per_epoch
 
 
 def passes(data: Dataset, recipe: Recipe, *, steps: int | None = None) -> float:
-    """Return the cost of a training in forward passes of one image: each image of a step counts 3."""
-    batches = TrainingBatches(data.train, recipe.batch_size, 0)
-    return 3.0 * batches.batch_size * (steps_of(data, recipe) if steps is None else steps)
+    """Return the cost of a training in forward passes of one image (or token): each one of a step counts 3."""
+    source = training_steps(data, recipe, seed=0)
+    return 3.0 * source.inputs_per_step * (steps_of(data, recipe) if steps is None else steps)
 
 
-def to_input(pixels: Tensor, data: Dataset) -> Tensor:
-    """Return uint8 pixels as normalised float images in the memory format that networks here run fastest in."""
-    return normalise(pixels, data.mean, data.std).contiguous(memory_format=torch.channels_last)
-
-
-def _backward(
-    updates: Updates, data: Dataset, batches: TrainingBatches, recipe: Recipe, seed: int, step: int
-) -> Tensor:
+def _backward(updates: Updates, source: Steps, seed: int, step: int) -> Tensor:
     """Add up the gradients of a step's passes and return their mean loss."""
-    pixels, labels = batches.batch(step)
-    generator = torch_generator(seed, step, device=pixels.device)
+    x = source.input(step)
     torch.manual_seed(int(torch.randint(2**31, (), generator=torch_generator(seed, step, 1))))  # dropout
-    images = to_input(augment(pixels, recipe.augmentation, generator), data)
     losses = []
     for forward in updates.passes(step):
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
-            logits = forward(images)
-        loss: Tensor = cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        with torch.autocast(source.device.type, torch.bfloat16, enabled=source.device.type == "cuda"):
+            output = forward(x)
+        loss = source.loss(output)
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     return torch.stack(losses).mean()
@@ -178,8 +173,17 @@ def _finite_mean(losses: list[Tensor], step: int) -> float:
     return mean
 
 
-def _save(path: Path, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, step: int, steps: int) -> None:
-    tensors = {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
+def _save(
+    path: Path,
+    module: nn.Module,
+    optimizer: torch.optim.SGD,
+    updates: Updates,
+    source: Steps,
+    step: int,
+    steps: int,
+) -> None:
+    tensors = {f"batches/{name}": tensor for name, tensor in source.state().items()}
+    tensors |= {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
@@ -188,19 +192,25 @@ def _save(path: Path, module: nn.Module, optimizer: torch.optim.SGD, updates: Up
     checkpoint.save(path, tensors, {"step": step, "steps": steps, "done": done, "updates": dict(updates.state())})
 
 
-def _restore(path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, steps: int) -> int:
+def _restore(
+    path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, source: Steps, steps: int
+) -> int:
     """Load the checkpoint if there is one and return the step to go on from."""
     if path is None or not path.exists():
         return 0
     tensors, state = checkpoint.load(path)
     checkpoint.require(path, state, {"steps": steps})
-    weights = {name.removeprefix("weights/"): t for name, t in tensors.items() if name.startswith("weights/")}
-    checkpoint.load_weights(path, module, weights)
+    checkpoint.load_weights(path, module, _part(tensors, "weights/"))
     for name, parameter in module.named_parameters():
         momentum = tensors.get(f"momentum/{name}")
         if momentum is not None:
             stored = torch.empty_like(parameter).copy_(momentum)
             optimizer.state[parameter]["momentum_buffer"] = stored
+    source.restore(_part(tensors, "batches/"))
     if state.get("updates"):
         updates.restore(state["updates"])
     return int(state["step"])
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -23,8 +23,9 @@ from palmette.sampling.fair import FairSampler
 from palmette.sampling.greedy import GreedyOptions, GreedySampler
 from palmette.slots import OneOf
 from palmette.space import Space, Supernet
-from palmette.training.loop import Watch, to_input
+from palmette.training.loop import Watch
 from palmette.training.recipe import Recipe
+from palmette.training.steps import to_input
 from palmette.training.supernet import train_fairly, train_greedily
 
 RECIPE = Recipe(epochs=2, batch_size=32, lr=0.05, augmentation=Augmentation(pad=1))

@@ -1,0 +1,92 @@
+"""Steps: what one step of a training sees and what its loss is; images with labels here, text in ``text_steps.py``.
+
+The loop knows nothing else of the data. What a step sees is a function of (seed, step) and, for text, of the hidden
+state that the step before ended with, which checkpoints keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from palmette.data.augmentation import augment, normalise
+from palmette.data.batches import TrainingBatches, torch_generator
+from palmette.data.images import Dataset, Images
+from palmette.training.recipe import Recipe
+
+
+class Steps(Protocol):
+    """The batches of a training in order, and the loss of what a network makes of them."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    @property
+    def inputs_per_step(self) -> int:
+        """Images, or tokens: what costs are counted by."""
+        ...
+
+    def input(self, step: int) -> Any:
+        """Return what the network is given in ``step`` (from 0, through all epochs): images, or a text segment."""
+        ...
+
+    def loss(self, output: Any) -> Tensor:
+        """Return the loss of the network's output for the last input, a scalar."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return what the next step needs besides its number."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what ``state`` gave."""
+        ...
+
+
+class ImageSteps:
+    """Augmented images of one role in random order, cross-entropy with label smoothing."""
+
+    def __init__(self, data: Dataset, images: Images, recipe: Recipe, *, seed: int) -> None:
+        self.data = data
+        self.recipe = recipe
+        self.seed = seed
+        self.batches = TrainingBatches(images, recipe.batch_size, seed)
+        self._labels = images.labels[:0]
+
+    @property
+    def device(self) -> torch.device:
+        return self.data.device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.batches.steps_per_epoch
+
+    @property
+    def inputs_per_step(self) -> int:
+        return self.batches.batch_size
+
+    def input(self, step: int) -> Tensor:
+        pixels, self._labels = self.batches.batch(step)
+        generator = torch_generator(self.seed, step, device=pixels.device)
+        return to_input(augment(pixels, self.recipe.augmentation, generator), self.data)
+
+    def loss(self, output: Tensor) -> Tensor:
+        return cross_entropy(output.float(), self._labels, label_smoothing=self.recipe.label_smoothing)
+
+    def state(self) -> Mapping[str, Tensor]:
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """There is nothing to take over."""
+
+
+def to_input(pixels: Tensor, data: Dataset) -> Tensor:
+    """Return uint8 pixels as normalised float images in the memory format that networks here run fastest in."""
+    return normalise(pixels, data.mean, data.std).contiguous(memory_format=torch.channels_last)
