@@ -3,7 +3,8 @@
 ``Decisions`` is the torch-free half of a space: searches see nothing else. A decision is one of n
 (``Categorical``), any of n (``Subset``) or an integer range (``Integer``); it may be conditional, active only
 while another decision takes a given value. ``Equivalence`` states which encodings build the same network, and
-every architecture made here is the canonical one of its class (sampling.md 5.2 for NAS-Bench-Macro).
+every architecture made here is the canonical one of its class (sampling.md 5.2 for NAS-Bench-Macro). Where decisions
+constrain each other beyond conditions (budgets, orders of use), a ``Grammar`` draws and checks them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from palmette.errors import ArchitectureError
 
 CACHED = 10_000
 """Encodings of one equivalence whose representative is remembered."""
+
+LISTED = 1 << 16
+"""Decisions of more values (any of 32 banks) are not listed; only a grammar can draw them."""
 
 Condition = tuple[str, Value]
 """``(decision, value)``: holds while that decision is active and takes that value (or, any of n, contains it)."""
@@ -73,6 +78,37 @@ class Integer:
 Decision = Categorical | Subset | Integer
 
 
+class Grammar(Protocol):
+    """Which values go together in a space whose decisions constrain each other, and how such values are drawn.
+
+    All values are those of the active decisions, in decision order.
+    """
+
+    def sample(self, generator: np.random.Generator) -> dict[str, Value]:
+        """Draw an architecture."""
+        ...
+
+    def mutate(
+        self, parent: Mapping[str, Value], generator: np.random.Generator, *, probability: float
+    ) -> dict[str, Value]:
+        """Redraw each element with ``probability``, keeping the whole valid."""
+        ...
+
+    def cross(
+        self, one: Mapping[str, Value], other: Mapping[str, Value], generator: np.random.Generator
+    ) -> dict[str, Value]:
+        """Take each independent part from either parent with probability 1/2."""
+        ...
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """Raise ArchitectureError, with the name of what is wrong, for values that do not go together."""
+        ...
+
+    def at(self, progress: float) -> Grammar:
+        """Return the narrower grammar that a training draws from at ``progress``, 0 to 1 of its length."""
+        ...
+
+
 @dataclass(frozen=True)
 class Equivalence:
     """Encodings of these decisions that build one network, by the map to their representative.
@@ -93,18 +129,31 @@ def no_ops_last(option: str) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]
 class Decisions:
     """All decisions of one space, in order: conditions refer to earlier decisions only.
 
-    Sampling is uniform over encodings, as in the papers; counts are exact integers.
+    Sampling is uniform over encodings, as in the papers; counts are exact integers. With a grammar, sampling is the
+    grammar's, and architectures can be neither counted nor listed.
     """
 
-    def __init__(self, space: str, decisions: Sequence[Decision], equivalences: Sequence[Equivalence] = ()) -> None:
+    def __init__(
+        self,
+        space: str,
+        decisions: Sequence[Decision],
+        equivalences: Sequence[Equivalence] = (),
+        grammar: Grammar | None = None,
+    ) -> None:
         self.space = space
+        self.grammar = grammar
         self.decisions: dict[str, Decision] = {decision.name: decision for decision in decisions}
         self.equivalences = tuple(equivalences)
         if len(self.decisions) != len(decisions):
             names = [decision.name for decision in decisions]
             raise ArchitectureError(f"space {space!r}: decision names must differ, got {names}; rename one")
         self._check_equivalences()
-        self._values = {name: tuple(decision.values()) for name, decision in self.decisions.items()}
+        listed = [decision for decision in decisions if _size(decision) <= LISTED]
+        if grammar is None and len(listed) < len(decisions):
+            raise ArchitectureError(
+                f"space {space!r}: a decision has more than {LISTED:,} values; split it, or give the space a grammar"
+            )
+        self._values = {decision.name: tuple(decision.values()) for decision in listed}
         self._positions = {name: {v: i for i, v in enumerate(values)} for name, values in self._values.items()}
         self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
         self._conditional = any(decision.active_if for decision in decisions)
@@ -112,7 +161,13 @@ class Decisions:
 
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the allowed values of one decision, in option order."""
+        if name not in self._values:
+            raise ArchitectureError(f"decision {name!r}: its {self.size(name):,} values are not listed; ask for size")
         return self._values[name]
+
+    def size(self, name: str) -> int:
+        """Return the number of values of one decision."""
+        return _size(self.decisions[name])
 
     def index(self, name: str, value: Value) -> int:
         """Return the position of ``value`` among the decision's values."""
@@ -139,6 +194,8 @@ class Decisions:
             raise ArchitectureError(
                 f"space {self.space!r}: decision {extra!r} {state}; this architecture has {_few(list(kept))}"
             )
+        if self.grammar is not None:
+            self.grammar.check(kept)
         return self._canonical(kept)
 
     def check(self, architecture: Architecture) -> Architecture:
@@ -150,12 +207,18 @@ class Decisions:
             )
         return self.architecture(architecture.as_dict())
 
+    def is_listable(self, most: int) -> bool:
+        """Say whether there are at most ``most`` encodings, and ``encodings`` lists them."""
+        return self.grammar is None and self.count() <= most
+
     def count(self) -> int:
         """Return the exact number of encodings (6,561 for NAS-Bench-Macro)."""
+        self._refuse_grammar("counted")
         return self._count(lambda name: len(self._values[name]))
 
     def count_distinct(self) -> int:
         """Return the exact number of distinct architectures (3,969 for NAS-Bench-Macro)."""
+        self._refuse_grammar("counted")
         grouped = {name for equivalence in self.equivalences for name in equivalence.names}
         free = self._count(lambda name: 1 if name in grouped else len(self._values[name]))
         for equivalence in self.equivalences:
@@ -165,6 +228,7 @@ class Decisions:
 
     def encodings(self) -> Iterator[dict[str, Value]]:
         """Yield every encoding in lexicographic order, equivalent ones included."""
+        self._refuse_grammar("listed")
         yield from self._encodings(list(self.decisions), {})
 
     def enumerate(self) -> Iterator[Architecture]:
@@ -177,7 +241,9 @@ class Decisions:
                 yield architecture
 
     def sample(self, generator: np.random.Generator) -> Architecture:
-        """Draw each active decision uniformly (log-uniformly where it says so)."""
+        """Draw each active decision uniformly (log-uniformly where it says so), or as the grammar does."""
+        if self.grammar is not None:
+            return self._canonical(self.grammar.sample(generator))
         kept: dict[str, Value] = {}
         if not self._conditional and not self._log_weights:
             draws = generator.integers([len(values) for values in self._values.values()])
@@ -190,6 +256,8 @@ class Decisions:
 
     def mutate(self, parent: Architecture, generator: np.random.Generator, *, probability: float) -> Architecture:
         """Redraw each decision with ``probability``; the redraw may give the old value (SPOS, sampling.md 2.7)."""
+        if self.grammar is not None:
+            return self._canonical(self.grammar.mutate(parent.as_dict(), generator, probability=probability))
         kept: dict[str, Value] = {}
         if not self._conditional:
             kept = parent.as_dict()
@@ -205,6 +273,8 @@ class Decisions:
 
     def cross(self, one: Architecture, other: Architecture, generator: np.random.Generator) -> Architecture:
         """Take each decision from either parent with probability 1/2; draw those that neither parent has."""
+        if self.grammar is not None:
+            return self._canonical(self.grammar.cross(one.as_dict(), other.as_dict(), generator))
         kept: dict[str, Value] = {}
         if not self._conditional:
             coins = generator.random(len(self.decisions)).tolist()
@@ -220,6 +290,7 @@ class Decisions:
 
     def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
         """Yield each distinct architecture that differs in one decision; newly active ones take their first value."""
+        self._refuse_grammar("listed by neighbourhood")
         seen = {architecture}
         for name, current in architecture.values:
             for value in self._values[name]:
@@ -237,6 +308,7 @@ class Decisions:
 
     def encode(self, architecture: Architecture) -> np.ndarray:
         """Return the concatenated one-hot encoding (zeros for inactive decisions), float64 ``[sum of values]``."""
+        self._refuse_grammar("encoded for predictors")
         row = []
         for name, values in self._values.items():
             hot = np.zeros(len(values))
@@ -247,6 +319,7 @@ class Decisions:
 
     def encode_all(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """Return ``encode`` of several architectures, float64 ``[architectures, sum of values]``."""
+        self._refuse_grammar("encoded for predictors")
         sizes = [len(values) for values in self._values.values()]
         hot = np.zeros((len(architectures), sum(sizes)))
         for (name, positions), start in zip(self._positions.items(), np.cumsum([0, *sizes]).tolist(), strict=False):
@@ -256,12 +329,22 @@ class Decisions:
         return hot
 
     def code(self, architecture: Architecture) -> str:
-        """Return the short code: one digit per decision, or numbers joined by ``-`` when some have over ten values."""
+        """Return the short code: one digit per decision, or numbers joined by ``-`` when some have over ten values.
+
+        With a grammar there are too many decisions for a code, and the architecture's id stands in for it.
+        """
+        if self.grammar is not None:
+            return architecture.id
         numbers = [str(self.index(n, architecture[n])) if n in architecture else "_" for n in self.decisions]
         return ("" if self._short else "-").join(numbers)
 
     def parse(self, code: str) -> Architecture:
         """Read a code as ``code`` writes it, or option numbers separated by commas; raises ArchitectureError."""
+        if self.grammar is not None:
+            raise ArchitectureError(
+                f"space {self.space!r}: it has no codes, for its architectures are too long; "
+                "give the architecture.json that a search wrote"
+            )
         separator = "," if "," in code else "-"
         parts = list(code) if self._short and separator not in code else code.split(separator)
         if len(parts) != len(self.decisions):
@@ -292,6 +375,13 @@ class Decisions:
                     "of the space without conditions, on or by others, in one equivalence each"
                 )
 
+    def _refuse_grammar(self, what: str) -> None:
+        if self.grammar is not None:
+            raise ArchitectureError(
+                f"space {self.space!r}: its architectures cannot be {what}, for its decisions constrain each other; "
+                "draw, mutate or cross them"
+            )
+
     @property
     def _short(self) -> bool:
         return all(len(values) <= 10 for values in self._values.values())
@@ -309,6 +399,8 @@ class Decisions:
         if name not in values:
             raise ArchitectureError(f"space {self.space!r}: decision {name!r} has no value; add it")
         value = values[name]
+        if name not in self._positions:
+            return _checked_subset(self.space, self.decisions[name], value)
         if value not in self._positions[name]:
             raise ArchitectureError(
                 f"space {self.space!r}: decision {name!r} cannot be {value!r}; allowed are {_few(self._values[name])}"
@@ -350,6 +442,27 @@ class Decisions:
             return
         for value in self._values[name]:
             yield from self._encodings(rest, {**kept, name: value})
+
+
+def _size(decision: Decision) -> int:
+    if isinstance(decision, Subset):
+        most = len(decision.options) if decision.most is None else decision.most
+        return sum(math.comb(len(decision.options), size) for size in range(decision.least, most + 1))
+    return len(decision.values())
+
+
+def _checked_subset(space: str, decision: Decision, value: Value) -> Value:
+    """Return the value of a subset too large to list."""
+    assert isinstance(decision, Subset)
+    most = len(decision.options) if decision.most is None else decision.most
+    chosen = set(value) if isinstance(value, tuple) else None
+    in_order = chosen is not None and tuple(option for option in decision.options if option in chosen) == value
+    if chosen is None or not in_order or not decision.least <= len(chosen) <= most:
+        raise ArchitectureError(
+            f"space {space!r}: decision {decision.name!r} cannot be {value!r}; allowed are {decision.least} to {most} "
+            f"of {_few(list(decision.options))}, in this order"
+        )
+    return value
 
 
 def _log_uniform(decision: Integer) -> np.ndarray:

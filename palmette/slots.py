@@ -27,7 +27,7 @@ class Slot(nn.Module, ABC):
 
     @abstractmethod
     def decisions(self) -> Sequence[Decision]:
-        """Return the decisions read in ``forward``, unconditional; the space adds the conditions of nesting."""
+        """Return the decisions read in ``forward``, conditional on each other at most; the space adds nesting."""
 
     @abstractmethod
     def nested(self) -> Iterator[tuple[Condition, nn.Module]]:

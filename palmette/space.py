@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
-from palmette.decisions import Condition, Decision, Decisions, Equivalence, Subset
+from palmette.decisions import Condition, Decision, Decisions, Equivalence, Grammar, Subset
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Mixtures
 from palmette.plain import plain
@@ -47,6 +47,7 @@ class Space:
         name: stored in every architecture, so that it is not used with another space.
         equivalences: which encodings build the same network.
         mixtures: weight vectors of relaxed searches that are not one per decision.
+        grammar: which values go together, where decisions constrain each other beyond conditions.
 
     Raises:
         ArchitectureError: no slots, or slots of one name with different options.
@@ -59,6 +60,7 @@ class Space:
         name: str = "custom",
         equivalences: Sequence[Equivalence] = (),
         mixtures: Sequence[Mixture] = (),
+        grammar: Grammar | None = None,
     ) -> None:
         self.name = name
         self.definition: Definition = _copies(network) if isinstance(network, nn.Module) else network
@@ -66,7 +68,7 @@ class Space:
             found = list(_read(self.definition(), ()))
         if not found:
             raise ArchitectureError(f"space {name!r}: no slots; put pm.OneOf(...) where a decision is open")
-        self.decisions = Decisions(name, _merge(name, found), equivalences)
+        self.decisions = Decisions(name, _merge(name, found), equivalences, grammar)
         self.mixtures = Mixtures(self.decisions, mixtures)
 
     def supernet(self, *, seed: int) -> Supernet:
@@ -134,13 +136,16 @@ def _copies(network: nn.Module) -> Definition:
 
 
 def _read(module: nn.Module, reached_if: tuple[Condition, ...]) -> Iterator[Decision]:
-    """Yield every decision at or below ``module``, active if its slot is reached."""
+    """Yield every decision at or below ``module``, active if its slot is reached.
+
+    A decision's own conditions are on others of its slot, which hold only where the slot is reached.
+    """
     if not isinstance(module, Slot):
         for child in module.children():
             yield from _read(child, reached_if)
         return
     for decision in module.decisions():
-        yield dataclasses.replace(decision, active_if=reached_if)
+        yield decision if decision.active_if else dataclasses.replace(decision, active_if=reached_if)
     for condition, option in module.nested():
         yield from _read(option, (condition,))
 

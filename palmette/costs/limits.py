@@ -177,7 +177,7 @@ def check_feasible(limits: Limits, decisions: Decisions, costs: Costs, generator
         found = _within_reach(limits, decisions, costs)
         if found is not None:
             return found
-    if decisions.count() <= ENUMERABLE:
+    if decisions.is_listable(ENUMERABLE):
         nearest = min(decisions.enumerate(), key=lambda a: limits.excess(costs(a)))
         tried = f"no architecture of space {decisions.space!r} does"
     else:
@@ -236,12 +236,17 @@ def _extreme(name: str, decisions: Decisions, costs: SummedCosts, sign: int) -> 
 
 
 def _improved(limits: Limits, decisions: Decisions, costs: Costs, drawn: list[Architecture]) -> Architecture:
-    """Return the best end of steepest descents in total excess, from the best drawn architectures."""
+    """Return the best end of steepest descents in total excess, from the best drawn architectures.
+
+    Under a grammar there are no neighbours to descend to, and the best drawn one it is.
+    """
 
     def excess(architecture: Architecture) -> float:
         return limits.excess(costs(architecture))
 
     ends = []
+    if decisions.grammar is not None:
+        return min(drawn, key=excess)
     for current in sorted(drawn, key=excess)[:RESTARTS]:
         for _ in range(STEPS):
             step = min(decisions.neighbours(current), key=excess, default=current)

@@ -95,7 +95,7 @@ def search(
     settings = {
         "space": {
             "name": space.name,
-            "options": {n: len(space.decisions.values(n)) for n in space.decisions.decisions},
+            "options": {n: space.decisions.size(n) for n in space.decisions.decisions},
         },
         "data": {"name": data.name, "images": [len(data.train), len(data.validation), len(data.test)]},
         "method": {"name": method.name, **plain(method)},

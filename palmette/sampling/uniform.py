@@ -56,7 +56,7 @@ class UniformSampler:
         plain = all(
             not d.active_if and not (isinstance(d, Integer) and d.log) for d in self.decisions.decisions.values()
         )
-        if not plain or self.decisions.count() > LISTABLE:
+        if not plain or not self.decisions.is_listable(LISTABLE):
             return []
         trial = np.random.default_rng(0)
         accepted = sum(self.allows(self.decisions.sample(trial)) for _ in range(200))

@@ -68,7 +68,7 @@ def draw_new(
         architecture = decisions.sample(generator)
         if architecture not in seen and architecture not in found and allows(architecture):
             found[architecture] = None
-    if len(found) < wanted and decisions.count() <= LISTABLE:
+    if len(found) < wanted and decisions.is_listable(LISTABLE):
         left = [a for a in decisions.enumerate() if a not in seen and a not in found and allows(a)]
         picks = generator.permutation(len(left))[: wanted - len(found)]
         found |= dict.fromkeys(left[i] for i in picks)
