@@ -1,8 +1,9 @@
 """The one training loop: step -> batch, augmentation, forward passes, update, now and then a checkpoint.
 
 Everything random in a step is a function of (seed, step), so a checkpoint is weights, momenta, a step number and what
-``Updates.state`` gives, and a resumed run ends with the same bits as an undisturbed one (on CPU, with the same number
-of threads). ``train`` is the ordinary case, one pass per update; ``train_by`` has any number, and may end early.
+``Updates.state`` and ``Updates.tensors`` give, and a resumed run ends with the same bits as an undisturbed one (on CPU,
+with the same number of threads). ``train`` is the ordinary case, one pass per update; ``train_by`` has any number, and
+may end early.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ from palmette.data.images import Dataset
 from palmette.errors import DivergedError
 from palmette.storage import checkpoint
 from palmette.training.recipe import Recipe
-from palmette.training.steps import ImageSteps, Steps
+from palmette.training.steps import Batch, ImageSteps, Pass, Steps
 
 Forward = Callable[[Any, int], Any]
 """``(input, step) -> output``: images ``[N, C, H, W]`` to logits ``[N, classes]``, or a text segment to predictions."""
-Pass = Callable[[Any], Any]
-"""``input -> output``, one forward pass of one step."""
 Advance = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
 Log = Callable[[int, dict[str, float]], None]
@@ -50,13 +49,31 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a training, as what happens beside its own update sees it."""
+
+    number: int
+    """From 0."""
+    steps: int
+    """In the whole training."""
+    steps_per_epoch: int
+    batch: Batch
+    optimizer: torch.optim.SGD
+    """Of the weights, with the learning rate of this step."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Updates:
     """What the updates of a training consist of, where that is more than one forward pass each."""
 
     passes: Callable[[int], Sequence[Pass]]
     """The forward passes of a step, all on its batch; each is followed by a backward pass, and the gradients add up."""
+    before_step: Callable[[Step], None] = lambda step: None
+    """Called before the passes of a step, for example to update something else on other images."""
     before_update: Callable[[], None] = lambda: None
     """Called when all gradients of a step are there, for example to average them."""
+    after_step: Callable[[Step], None] = lambda step: None
+    """Called after the update of a step."""
     is_done: Callable[[], bool] = lambda: False
     """Asked before each step: whether the training ends here."""
     scalars: Callable[[], Mapping[str, float]] = dict
@@ -65,6 +82,10 @@ class Updates:
     """What a resumed training needs besides weights and step, as JSON can hold it."""
     restore: Callable[[Mapping[str, Any]], None] = lambda state: None
     """Takes over what ``state`` gave."""
+    tensors: Callable[[], Mapping[str, Tensor]] = dict
+    """Tensors that belong into the checkpoint beside weights and momenta."""
+    restore_tensors: Callable[[Mapping[str, Tensor]], None] = lambda tensors: None
+    """Takes over what ``tensors`` gave, on the CPU."""
 
 
 def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch) -> None:
@@ -96,12 +117,15 @@ def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe,
         while done < steps and not updates.is_done():
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate(done, steps, source.steps_per_epoch)
+            step = _begun(done, steps, source, optimizer, seed)
+            updates.before_step(step)
             optimizer.zero_grad(set_to_none=True)
-            losses.append(_backward(updates, source, seed, done))
+            losses.append(_backward(updates.passes(done), step.batch))
             updates.before_update()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
             optimizer.step()
+            updates.after_step(step)
             done += 1
             if done % max(1, steps // LOGS) == 0 or done == steps or updates.is_done():
                 scalars = {"loss": _finite_mean(losses, done), "lr": optimizer.param_groups[0]["lr"]}
@@ -137,15 +161,18 @@ def passes(data: Dataset, recipe: Recipe, *, steps: int | None = None) -> float:
     return 3.0 * source.inputs_per_step * (steps_of(data, recipe) if steps is None else steps)
 
 
-def _backward(updates: Updates, source: Steps, seed: int, step: int) -> Tensor:
+def _begun(number: int, steps: int, source: Steps, optimizer: torch.optim.SGD, seed: int) -> Step:
+    """Return a step with its batch, and seed the random layers for it."""
+    batch = Batch.of(source, number)
+    torch.manual_seed(int(torch.randint(2**31, (), generator=torch_generator(seed, number, 1))))  # dropout
+    return Step(number=number, steps=steps, steps_per_epoch=source.steps_per_epoch, batch=batch, optimizer=optimizer)
+
+
+def _backward(passes: Sequence[Pass], batch: Batch) -> Tensor:
     """Add up the gradients of a step's passes and return their mean loss."""
-    x = source.input(step)
-    torch.manual_seed(int(torch.randint(2**31, (), generator=torch_generator(seed, step, 1))))  # dropout
     losses = []
-    for forward in updates.passes(step):
-        with torch.autocast(source.device.type, torch.bfloat16, enabled=source.device.type == "cuda"):
-            output = forward(x)
-        loss = source.loss(output)
+    for forward in passes:
+        loss = batch.loss(forward)
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     return torch.stack(losses).mean()
@@ -188,6 +215,7 @@ def _save(
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum/{name}"] = momentum
+    tensors |= {f"updates/{name}": tensor for name, tensor in updates.tensors().items()}
     done = step == steps or updates.is_done()
     checkpoint.save(path, tensors, {"step": step, "steps": steps, "done": done, "updates": dict(updates.state())})
 
@@ -200,17 +228,19 @@ def _restore(
         return 0
     tensors, state = checkpoint.load(path)
     checkpoint.require(path, state, {"steps": steps})
-    checkpoint.load_weights(path, module, _part(tensors, "weights/"))
+    checkpoint.load_weights(path, module, part(tensors, "weights/"))
     for name, parameter in module.named_parameters():
         momentum = tensors.get(f"momentum/{name}")
         if momentum is not None:
             stored = torch.empty_like(parameter).copy_(momentum)
             optimizer.state[parameter]["momentum_buffer"] = stored
-    source.restore(_part(tensors, "batches/"))
+    source.restore(part(tensors, "batches/"))
     if state.get("updates"):
         updates.restore(state["updates"])
+    updates.restore_tensors(part(tensors, "updates/"))
     return int(state["step"])
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint whose names begin with ``prefix``, under the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

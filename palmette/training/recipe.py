@@ -53,3 +53,39 @@ class Recipe:
         progress = (step - warmup) / max(1, steps - warmup)
         remaining = 1 - progress if self.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
         return self.lr * remaining
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureRecipe:
+    """How architecture parameters learn beside the weights: Adam on search-validation images. Defaults: DARTS."""
+
+    lr: float = 3e-4
+    """Constant."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    batch_size: int = 64
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    cadence: Literal["step", "epoch"] = "step"
+    """step: one architecture step before every few weight steps; epoch: a row of them after every epoch of weights."""
+    every: int = 1
+    """With cadence step: how many weight steps go with one architecture step."""
+    steps: int = 0
+    """With cadence epoch: architecture steps after each epoch; 0 is one pass over the search-validation images."""
+    warmup_epochs: int = 0
+    """Epochs at the start in which only weights are trained."""
+
+    def __post_init__(self) -> None:
+        lows = {"lr": 0, "weight_decay": 0, "batch_size": 2, "every": 1, "steps": 0, "warmup_epochs": 0}
+        for name, low in lows.items():
+            value = getattr(self, name)
+            if not value >= low or not math.isfinite(value):
+                raise PalmetteError(f"architecture recipe: {name} = {value} was given; it must be at least {low}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise PalmetteError(f"architecture recipe: betas = {self.betas} were given; they must lie in [0, 1)")
+        if self.cadence not in ("step", "epoch"):
+            raise PalmetteError(f"architecture recipe: cadence = {self.cadence!r} was given; allowed are step, epoch")
+        if (self.cadence == "step" and self.steps) or (self.cadence == "epoch" and self.every != 1):
+            raise PalmetteError(
+                f"architecture recipe: cadence {self.cadence} with every = {self.every} and steps = {self.steps} was "
+                "given; 'every' goes with cadence step, 'steps' with cadence epoch"
+            )

@@ -6,7 +6,8 @@ state that the step before ended with, which checkpoints keep.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +18,9 @@ from palmette.data.augmentation import augment, normalise
 from palmette.data.batches import TrainingBatches, torch_generator
 from palmette.data.images import Dataset, Images
 from palmette.training.recipe import Recipe
+
+Pass = Callable[[Any], Any]
+"""``input -> output``, one forward pass of one step; for example images ``[N, C, H, W]`` to logits ``[N, classes]``."""
 
 
 class Steps(Protocol):
@@ -48,6 +52,27 @@ class Steps(Protocol):
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take over what ``state`` gave."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step sees, and the loss of forward passes on it, until ``steps`` goes on to the next."""
+
+    steps: Steps
+    input: Any
+    """Images, or a text segment."""
+
+    @staticmethod
+    def of(steps: Steps, step: int) -> Batch:
+        """Return the batch of ``step`` (from 0, through all epochs)."""
+        return Batch(steps, steps.input(step))
+
+    def loss(self, forward: Pass) -> Tensor:
+        """Return the loss of a forward pass, a scalar; the pass runs in bfloat16 on a GPU."""
+        device = self.steps.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            output = forward(self.input)
+        return self.steps.loss(output)
 
 
 class ImageSteps:

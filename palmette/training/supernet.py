@@ -19,8 +19,9 @@ from palmette.data.images import Dataset
 from palmette.sampling.fair import FairSampler
 from palmette.sampling.greedy import GreedySampler
 from palmette.space import Space, Supernet
-from palmette.training.loop import Pass, Updates, Watch, train, train_by
+from palmette.training.loop import Updates, Watch, train, train_by
 from palmette.training.recipe import Recipe
+from palmette.training.steps import Pass
 
 
 class Sampler(Protocol):
