@@ -14,6 +14,7 @@ from palmette.cli.search import LimitTexts
 from palmette.data.options import Splits
 from palmette.design_spaces.options import LADDER, StudyOptions
 from palmette.errors import PalmetteError
+from palmette.workers.options import WorkerOptions
 
 if TYPE_CHECKING:
     from palmette.design_spaces.ladder import Scale
@@ -51,8 +52,7 @@ class Study:
     resume: bool = False
     """Continue the study in that directory if there is one."""
     seed: int = 0
-    workers: int = 1
-    """Processes that train networks; on a GPU several share it."""
+    by: Annotated[WorkerOptions, tyro.conf.arg(name="")] = field(default_factory=WorkerOptions)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     splits: Splits = field(default_factory=Splits)
     image_size: int | None = None
@@ -76,9 +76,9 @@ def run(arguments: Sequence[str]) -> None:
     scale_name = _scale_name(options.scale, height)
     spaces = _spaces(options, _scale(scale_name, len(data.classes), channels, options))
     setting = Setting(
-        data=data, ranges=_ranges(options.limits, scale_name), seed=options.seed, workers=options.workers, device=device
+        data=data, ranges=_ranges(options.limits, scale_name), seed=options.seed, pool=options.by.pool(), device=device
     )
-    free = {"out", "resume", "workers"}  # may differ when a study is continued
+    free = {"out", "resume", "by"}  # may differ when a study is continued
     settings = {name: value for name, value in plain(options).items() if name not in free}
     begin = RunDirectory.open if options.resume else RunDirectory.create
     with begin(options.out, settings) as directory, Journal(directory.trials) as journal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from palmette.design_spaces.training import Outcome, jobs_of, train_population, 
 from palmette.errors import PalmetteError
 from palmette.progress import Progress
 from palmette.storage.journal import Journal
+from palmette.workers.pool import Here, Pool
 
 OPTIMISATION = "optimisation"
 """Name of the population with random learning rates and weight decays."""
@@ -57,7 +58,7 @@ class Setting:
     data: Dataset
     ranges: Ranges
     seed: int = 0
-    workers: int = 0
+    pool: Pool = field(default_factory=Here)
     device: str = "cpu"
 
 
@@ -100,7 +101,7 @@ def run_study(
                 setting.data,
                 journal,
                 name=name,
-                workers=setting.workers,
+                pool=setting.pool,
                 device=setting.device,
                 advance=advance,
             )

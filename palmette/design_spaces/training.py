@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from palmette.data.images import Dataset
-from palmette.design_spaces import workers as pool
 from palmette.design_spaces.population import Population
 from palmette.design_spaces.space import DesignSpace, Row
 from palmette.errors import DivergedError
@@ -28,6 +27,7 @@ from palmette.evaluation.score import score
 from palmette.storage.journal import Journal
 from palmette.training.loop import Advance, Watch, place, train
 from palmette.training.recipe import Recipe
+from palmette.workers.pool import Failure, Here, Pool
 
 State = Literal["finished", "diverged", "failed"]
 DIVERGED_ERROR = 1.0
@@ -110,7 +110,7 @@ def train_population(
     journal: Journal,
     *,
     name: str,
-    workers: int = 0,
+    pool: Pool | None = None,
     device: str = "cpu",
     advance: Advance = lambda done, total: None,
 ) -> list[Outcome]:
@@ -121,16 +121,16 @@ def train_population(
         data: on the CPU; every worker moves a copy of its own.
         journal: gets one record for each network as it ends, under ``population/NAME/INDEX``.
         name: of the population.
-        workers: processes on this machine; 0 trains here.
+        pool: who trains; without one they train here.
         device: what workers train on.
         advance: is told how many networks have ended.
     """
     known = recorded(journal, name)
     open_jobs = [job for job in jobs if job.index not in known]
     advance(len(known), len(jobs))
-    for position, result in _with_one_thread(open_jobs, data, workers, device):
+    for position, result in _with_one_thread(open_jobs, data, pool or Here(), device):
         job = open_jobs[position]
-        outcome = _failed(job, result) if isinstance(result, pool.Failure) else result
+        outcome = _failed(job, result) if isinstance(result, Failure) else result
         journal.record(f"population/{name}/{job.index:05d}", outcome.record())
         known[job.index] = outcome
         advance(len(known), len(jobs))
@@ -168,12 +168,12 @@ def train_one(job: Job, data: Dataset) -> Outcome:
 
 
 def _with_one_thread(
-    jobs: Sequence[Job], data: Dataset, workers: int, device: str
-) -> Iterator[tuple[int, Outcome | pool.Failure]]:
+    jobs: Sequence[Job], data: Dataset, pool: Pool, device: str
+) -> Iterator[tuple[int, Outcome | Failure]]:
     """Run the jobs with one thread each, wherever they run, so that sums come out the same."""
     threads = torch.get_num_threads()
     try:
-        yield from pool.run(partial(_Trainer, data, device), jobs, workers=min(workers, len(jobs)))
+        yield from pool.run(partial(_Trainer, data, device), jobs)
     finally:
         torch.set_num_threads(threads)
 
@@ -189,7 +189,7 @@ class _Trainer:
         return train_one(job, self.data)
 
 
-def _failed(job: Job, failure: pool.Failure) -> Outcome:
+def _failed(job: Job, failure: Failure) -> Outcome:
     return _outcome(job, "failed", error=math.nan, loss=math.nan, seconds=0.0, why=failure.why)
 
 

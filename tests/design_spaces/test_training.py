@@ -27,6 +27,7 @@ from palmette.design_spaces.training import (
 )
 from palmette.storage.journal import Journal
 from palmette.training.recipe import Recipe
+from palmette.workers.processes import Processes
 
 SPACE = ladder(tiny())["AnyNetX_E"]
 RECIPE = Recipe(epochs=1, batch_size=16, lr=0.1, weight_decay=5e-5)
@@ -55,7 +56,7 @@ def table(outcomes: list[Outcome]) -> list[Outcome]:
 def test_workers_find_what_one_process_finds(data: Dataset, tmp_path: Path) -> None:
     with Journal(tmp_path / "one.sqlite") as one, Journal(tmp_path / "two.sqlite") as two:
         here = train_population(jobs(3), data, one, name="E")
-        there = train_population(jobs(3), data, two, name="E", workers=2)
+        there = train_population(jobs(3), data, two, name="E", pool=Processes(2))
     assert table(here) == table(there)
     assert [outcome.index for outcome in here] == [0, 1, 2]
     assert all(outcome.state == "finished" and 0 <= outcome.error <= 1 for outcome in here)
@@ -106,7 +107,7 @@ def test_networks_that_fail_or_diverge_are_recorded(data: Dataset, tmp_path: Pat
     population = sample(BRITTLE, 4, resolution=8)
     work = jobs_of(BRITTLE, population, RECIPE, seed=0)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        outcomes = train_population(work, data, journal, name="brittle", workers=1)
+        outcomes = train_population(work, data, journal, name="brittle", pool=Processes(1))
         again = recorded(journal, "brittle")
     by_width = {int(outcome.parameters["width"]): outcome for outcome in outcomes}
     assert {width: outcome.state for width, outcome in by_width.items()} == {

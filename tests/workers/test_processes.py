@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from palmette.design_spaces.workers import Failure, run
+from palmette.errors import PalmetteError
+from palmette.workers.pool import Failure, Here, Pool
+from palmette.workers.processes import Processes
 
 
 def squarer() -> Callable[[int], int]:
@@ -36,9 +38,9 @@ def die_at_first(folder: Path, number: int) -> int:
     return number
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_every_job_has_its_result_and_an_error_is_one(workers: int) -> None:
-    results = dict(run(squarer, [1, -2, 3], workers=workers))
+@pytest.mark.parametrize("pool", [Here(), Processes(2)])
+def test_every_job_has_its_result_and_an_error_is_one(pool: Pool) -> None:
+    results = dict(pool.run(squarer, [1, -2, 3]))
     assert results[0] == 1
     assert results[2] == 9
     failure = results[1]
@@ -48,15 +50,33 @@ def test_every_job_has_its_result_and_an_error_is_one(workers: int) -> None:
 
 
 def test_the_job_of_a_killed_worker_is_done_by_another(tmp_path: Path) -> None:
-    results = dict(run(partial(mortal, tmp_path), [1, 3, 4, 5], workers=2))
+    results = dict(Processes(2).run(partial(mortal, tmp_path), [1, 3, 4, 5]))
     assert results == {0: 1, 1: 3, 2: 4, 3: 5}
 
 
 def test_a_job_that_always_kills_its_worker_is_given_up(tmp_path: Path) -> None:
-    results = dict(run(partial(mortal, tmp_path), [13, 2], workers=1, retries=1))
+    results = dict(Processes(1, retries=1).run(partial(mortal, tmp_path), [13, 2]))
     assert results[1] == 2
     assert results[0] == Failure("its worker died 2 times (exit code -9)")
 
 
 def test_no_jobs_are_no_work() -> None:
-    assert list(run(squarer, [], workers=2)) == []
+    assert list(Processes(2).run(squarer, [])) == []
+    assert list(Here().run(squarer, [])) == []
+
+
+def nothing() -> Callable[[int], None]:
+    return ignore
+
+
+def ignore(number: int) -> None:
+    pass
+
+
+def test_a_job_may_give_nothing() -> None:
+    assert dict(Processes(1).run(nothing, [1, 2])) == {0: None, 1: None}
+
+
+def test_no_workers_are_refused() -> None:
+    with pytest.raises(PalmetteError, match="workers = 0"):
+        Processes(0)
