@@ -16,9 +16,12 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.spos import SPOS
 from palmette.recipes import methods as settings_of
+from palmette.recipes.fbnet import fbnet as fbnet_recipe
+from palmette.recipes.fbnet import small_mobile as small_mobile_recipe
 from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
 from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
+from palmette.recipes.proxyless import proxyless as proxyless_recipe
 from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
 from palmette.recipes.small_images import small_images as small_images_recipe
 
@@ -103,6 +106,30 @@ def _fair_mobile(classes: int, channels: int) -> Space:
     return fair_mobile(classes=classes, channels=channels)
 
 
+def _fbnet(classes: int, channels: int) -> Space:
+    from palmette.spaces.fbnet import fbnet
+
+    return fbnet(classes=classes, channels=channels)
+
+
+def _fbnet_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.fbnet import fbnet_small
+
+    return fbnet_small(classes=classes, channels=channels)
+
+
+def _proxyless(classes: int, channels: int) -> Space:
+    from palmette.spaces.proxyless import proxyless
+
+    return proxyless(classes=classes, channels=channels)
+
+
+def _proxyless_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.proxyless import proxyless_small
+
+    return proxyless_small(classes=classes, channels=channels)
+
+
 SPACES = {
     "small-images": NamedSpace(
         "6 layers of plain or inverted-residual convolutions, for images of 8x8 to 32x32",
@@ -152,6 +179,38 @@ SPACES = {
         1000,
         _fair_mobile,
         fair_mobile_recipe,
+    ),
+    "fbnet": NamedSpace(
+        "22 layers of inverted residuals of 8 kinds, or none, for 224x224 images",
+        "Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable NAS, CVPR 2019",
+        (3, 224, 224),
+        1000,
+        _fbnet,
+        fbnet_recipe,
+    ),
+    "fbnet-small": NamedSpace(
+        "the same with strides for 32x32 images",
+        "Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable NAS, CVPR 2019",
+        (3, 32, 32),
+        10,
+        _fbnet_small,
+        small_mobile_recipe,
+    ),
+    "proxyless": NamedSpace(
+        "21 layers of MobileNetV2 blocks of 6 kinds, or none, for 224x224 images",
+        "Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019",
+        (3, 224, 224),
+        1000,
+        _proxyless,
+        proxyless_recipe,
+    ),
+    "proxyless-small": NamedSpace(
+        "the same with strides for 32x32 images",
+        "Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019",
+        (3, 32, 32),
+        10,
+        _proxyless_small,
+        small_mobile_recipe,
     ),
 }
 

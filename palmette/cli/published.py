@@ -16,19 +16,26 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, in
     """Return, by name, what makes each network and the shape of its input; nothing is allocated."""
     import torch
 
-    from palmette.spaces import mobile_choice
+    from palmette.spaces import fbnet, fbnet_v2, mobile_choice, proxyless
     from palmette.spaces.shuffle_choice import PUBLISHED, Published, shuffle_network
+    from palmette.spaces.stages import Published as Mobile
 
-    def mobile(network: mobile_choice.Published) -> tuple[nn.Module, tuple[int, int, int]]:
+    def mobile(network: Mobile | fbnet_v2.PublishedV2) -> tuple[nn.Module, tuple[int, int, int]]:
         with torch.device("meta"):
-            return network.network(), (3, 224, 224)
+            return network.network(), (3, network.resolution, network.resolution)
 
     def make(network: Published) -> tuple[nn.Module, tuple[int, int, int]]:
         with torch.device("meta"):
             return shuffle_network(network.genes, network.scales), (3, 224, 224)
 
     shuffle = {name: partial(make, network) for name, network in PUBLISHED.items()}
-    return shuffle | {name: partial(mobile, network) for name, network in mobile_choice.PUBLISHED.items()}
+    layered: dict[str, Mobile | fbnet_v2.PublishedV2] = {
+        **mobile_choice.PUBLISHED,
+        **fbnet.PUBLISHED,
+        **fbnet_v2.PUBLISHED,
+        **proxyless.PUBLISHED,
+    }
+    return shuffle | {name: partial(mobile, network) for name, network in layered.items()}
 
 
 def published_anynets() -> Mapping[str, tuple[AnyNet, int]]:

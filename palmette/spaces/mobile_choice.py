@@ -8,17 +8,16 @@ papers; other sizes divisible by 32 work too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 
 from torch import nn
 
 from palmette.blocks.convolution import Activation, conv_bn, hard_swish, in_place_relu, relu6
 from palmette.blocks.inverted_residual import InvertedResidual
-from palmette.decisions import Equivalence, no_ops_last
-from palmette.slots import Factory, OneOf
+from palmette.slots import Factory
 from palmette.space import Space
+from palmette.spaces.stages import Options, Published, Stages, no_ops_last_in, searched_layers
 
 GREEDY_STAGES = ((32, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1))
 FAIR_STAGES = ((32, 2, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1))
@@ -26,33 +25,16 @@ FAIR_STAGES = ((32, 2, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320
 STEM, FIRST, HEAD = 32, 16, 1280
 
 
-@dataclass(frozen=True)
-class Published:
-    """A published network: its option per layer, and its costs at 224 x 224 as far as its layers say."""
-
-    space: Callable[[], Space]
-    layers: tuple[str, ...]
-    flops: float
-    params: float
-    source: str
-
-    def network(self) -> nn.Module:
-        """Return the network, initialised from seed 0 on the default device."""
-        space = self.space()
-        values = dict(zip(space.decisions.decisions, self.layers, strict=True))
-        return space.build(space.decisions.architecture(values), seed=0)
-
-
 def greedy_mobile(*, classes: int = 1000, channels: int = 3) -> Space:
     """Return the plain space of GreedyNAS, 7^21 codes, with ReLU."""
     network = partial(_network, GREEDY_STAGES, _greedy_options, in_place_relu, 0.0, classes, channels)
-    return Space(network, name="greedy-mobile", equivalences=_identities(GREEDY_STAGES))
+    return Space(network, name="greedy-mobile", equivalences=no_ops_last_in(GREEDY_STAGES, "identity"))
 
 
 def greedy_mobile_se(*, classes: int = 1000, channels: int = 3) -> Space:
     """Return the space of GreedyNAS with squeeze-and-excitation, 13^21 codes, with hard swish."""
     network = partial(_network, GREEDY_STAGES, _greedy_se_options, hard_swish, 0.0, classes, channels)
-    return Space(network, name="greedy-mobile-se", equivalences=_identities(GREEDY_STAGES))
+    return Space(network, name="greedy-mobile-se", equivalences=no_ops_last_in(GREEDY_STAGES, "identity"))
 
 
 def fair_mobile(*, classes: int = 1000, channels: int = 3, dropout: float = 0.2) -> Space:
@@ -60,34 +42,24 @@ def fair_mobile(*, classes: int = 1000, channels: int = 3, dropout: float = 0.2)
     return Space(partial(_network, FAIR_STAGES, _fair_options, relu6, dropout, classes, channels), name="fair-mobile")
 
 
-Stages = Sequence[tuple[int, int, int]]
-Options = Callable[[int, int, int], dict[str, Factory]]
-"""The options of a layer by its input channels, output channels and stride."""
-
-
 def _network(
     stages: Stages, options: Options, activation: Activation, dropout: float, classes: int, channels: int
 ) -> nn.Module:
-    layers: list[nn.Module] = [conv_bn(channels, STEM, 3, stride=2, activation=activation)]
-    layers.append(InvertedResidual(STEM, FIRST, kernel=3, expansion=1, activation=activation))
-    inputs, number = FIRST, 0
-    for outputs, depth, first_stride in stages:
-        for position in range(depth):
-            number += 1
-            layers.append(OneOf(f"layer{number}", **options(inputs, outputs, first_stride if position == 0 else 1)))
-            inputs = outputs
-    head = [conv_bn(inputs, HEAD, activation=activation), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    stem = conv_bn(channels, STEM, 3, stride=2, activation=activation)
+    first = InvertedResidual(STEM, FIRST, kernel=3, expansion=1, activation=activation)
+    head = [conv_bn(stages[-1][0], HEAD, activation=activation), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     regular = [nn.Dropout(dropout)] if dropout else []
-    return nn.Sequential(*layers, *head, *regular, nn.Linear(HEAD, classes))
+    layers = searched_layers(FIRST, stages, options)
+    return nn.Sequential(stem, first, *layers, *head, *regular, nn.Linear(HEAD, classes))
 
 
 def _greedy_options(inputs: int, outputs: int, stride: int) -> dict[str, Factory]:
-    return {**_blocks(inputs, outputs, stride, in_place_relu), "identity": _identity(inputs, outputs, stride)}
+    return {**mobile_blocks(inputs, outputs, stride, in_place_relu), "identity": _identity(inputs, outputs, stride)}
 
 
 def _greedy_se_options(inputs: int, outputs: int, stride: int) -> dict[str, Factory]:
     """Return them in the order of the authors: by expansion, without and then with squeezing; identity last."""
-    without = _blocks(inputs, outputs, stride, hard_swish)
+    without = mobile_blocks(inputs, outputs, stride, hard_swish)
     squeezed = {f"{name}_se": partial(block, squeeze=True) for name, block in without.items()}
     blocks = {**without, **squeezed}
     order = [f"e{e}_k{k}{se}" for e in (3, 6) for se in ("", "_se") for k in (3, 5, 7)]
@@ -95,29 +67,22 @@ def _greedy_se_options(inputs: int, outputs: int, stride: int) -> dict[str, Fact
 
 
 def _fair_options(inputs: int, outputs: int, stride: int) -> dict[str, Factory]:
-    return dict(_blocks(inputs, outputs, stride, relu6))
+    return dict(mobile_blocks(inputs, outputs, stride, relu6))
 
 
-def _blocks(inputs: int, outputs: int, stride: int, activation: Activation) -> dict[str, partial[InvertedResidual]]:
+def mobile_blocks(
+    inputs: int, outputs: int, stride: int, activation: Activation
+) -> dict[str, partial[InvertedResidual]]:
+    """Return the six blocks of expansion 3 and 6 and kernel 3, 5 and 7 by name, as ``e3_k5``."""
     block = partial(InvertedResidual, inputs, outputs, stride=stride, activation=activation)
     return {f"e{e}_k{k}": partial(block, kernel=k, expansion=e) for e in (3, 6) for k in (3, 5, 7)}
 
 
 def _identity(inputs: int, outputs: int, stride: int) -> Factory:
-    """Nothing where the shape is kept, else the least that changes it."""
+    """Return what does nothing where the shape is kept, and the least that changes it elsewhere."""
     if stride == 1 and inputs == outputs:
         return nn.Identity
     return partial(conv_bn, inputs, outputs, stride=stride, relu=False)
-
-
-def _identities(stages: Stages) -> list[Equivalence]:
-    """Within a stage, identities after its first layer do nothing wherever they stand."""
-    found, number = [], 0
-    for _, depth, _ in stages:
-        names = tuple(f"layer{number + position}" for position in range(2, depth + 1))
-        found += [Equivalence(names, no_ops_last("identity"))] if names else []
-        number += depth
-    return found
 
 
 def _layers(text: str) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from palmette.blocks.convolution import conv_bn
 from palmette.costs.complexity import COSTS, CostTable, complexity
 from palmette.slots import OneOf
 from palmette.space import Space
+from palmette.spaces.fbnet import Macro, fbnet
 from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
 from palmette.spaces.nas_bench_macro import nas_bench_macro
+from palmette.spaces.proxyless import proxyless
 from palmette.spaces.shuffle_choice import shuffle_choice
 from palmette.spaces.small_images import small_images
 from palmette.supernets.channel_mask import WidthOneOf
@@ -47,6 +49,8 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
     "small-images": (small_images, (1, 8, 8)),
     "greedy-mobile-se": (lambda: greedy_mobile_se(classes=10), (3, 64, 64)),
     "fair-mobile": (lambda: fair_mobile(classes=10), (3, 64, 64)),
+    "fbnet": (lambda: fbnet(classes=10, macro=Macro(stages=((16, 1, 1), (24, 3, 2)))), (3, 16, 16)),
+    "proxyless": (lambda: proxyless(classes=10, stages=((24, 3, 2), (40, 1, 1))), (3, 16, 16)),
     "nested": (nested, (3, 9, 9)),
     "widths": (widths, (3, 8, 8)),
 }
