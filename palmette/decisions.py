@@ -126,11 +126,23 @@ def no_ops_last(option: str) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]
     return lambda values: tuple(sorted(values, key=lambda value: value == option))  # sorting keeps the others' order
 
 
+@dataclass(frozen=True)
+class Node:
+    """A node of a graph, by the decisions that describe it; none for an input.
+
+    A decision whose options are all names of nodes before its own chooses among these. Of nodes with one name, as the
+    inputs of two cells, the last before the decision is meant.
+    """
+
+    name: str
+    decisions: tuple[str, ...] = ()
+
+
 class Decisions:
     """All decisions of one space, in order: conditions refer to earlier decisions only.
 
     Sampling is uniform over encodings, as in the papers; counts are exact integers. With a grammar, sampling is the
-    grammar's, and architectures can be neither counted nor listed.
+    grammar's, and architectures can be neither counted nor listed. ``nodes`` say which decisions describe a graph.
     """
 
     def __init__(
@@ -139,15 +151,18 @@ class Decisions:
         decisions: Sequence[Decision],
         equivalences: Sequence[Equivalence] = (),
         grammar: Grammar | None = None,
+        nodes: Sequence[Node] = (),
     ) -> None:
         self.space = space
         self.grammar = grammar
         self.decisions: dict[str, Decision] = {decision.name: decision for decision in decisions}
         self.equivalences = tuple(equivalences)
+        self.nodes = tuple(nodes)
         if len(self.decisions) != len(decisions):
             names = [decision.name for decision in decisions]
             raise ArchitectureError(f"space {space!r}: decision names must differ, got {names}; rename one")
         self._check_equivalences()
+        self._check_nodes()
         listed = [decision for decision in decisions if _size(decision) <= LISTED]
         if grammar is None and len(listed) < len(decisions):
             raise ArchitectureError(
@@ -374,6 +389,14 @@ class Decisions:
                     f"space {self.space!r}: {name!r} cannot be part of an equivalence; allowed are decisions "
                     "of the space without conditions, on or by others, in one equivalence each"
                 )
+
+    def _check_nodes(self) -> None:
+        told = [name for node in self.nodes for name in node.decisions]
+        if told != [name for name in self.decisions if name in set(told)]:
+            raise ArchitectureError(
+                f"space {self.space!r}: its nodes have decisions {_few(told)}; allowed are decisions of the space, "
+                "each in one node, in the space's order"
+            )
 
     def _refuse_grammar(self, what: str) -> None:
         if self.grammar is not None:

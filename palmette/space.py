@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
-from palmette.decisions import Condition, Decision, Decisions, Equivalence, Grammar, Subset
+from palmette.decisions import Condition, Decision, Decisions, Equivalence, Grammar, Node, Subset
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Mixtures
 from palmette.plain import plain
@@ -48,6 +48,7 @@ class Space:
         equivalences: which encodings build the same network.
         mixtures: weight vectors of relaxed searches that are not one per decision.
         grammar: which values go together, where decisions constrain each other beyond conditions.
+        nodes: which decisions describe a graph, for a controller and for drawings.
 
     Raises:
         ArchitectureError: no slots, or slots of one name with different options.
@@ -61,6 +62,7 @@ class Space:
         equivalences: Sequence[Equivalence] = (),
         mixtures: Sequence[Mixture] = (),
         grammar: Grammar | None = None,
+        nodes: Sequence[Node] = (),
     ) -> None:
         self.name = name
         self.definition: Definition = _copies(network) if isinstance(network, nn.Module) else network
@@ -68,7 +70,7 @@ class Space:
             found = list(_read(self.definition(), ()))
         if not found:
             raise ArchitectureError(f"space {name!r}: no slots; put pm.OneOf(...) where a decision is open")
-        self.decisions = Decisions(name, _merge(name, found), equivalences, grammar)
+        self.decisions = Decisions(name, _merge(name, found), equivalences, grammar, nodes)
         self.mixtures = Mixtures(self.decisions, mixtures)
 
     def supernet(self, *, seed: int) -> Supernet:
