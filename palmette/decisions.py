@@ -39,6 +39,8 @@ class Categorical:
     options: tuple[str, ...]
     active_if: tuple[Condition, ...] = ()
     """Active when any of these holds; always when empty."""
+    ordered: bool = False
+    """The options are sizes that rise, as widths do."""
 
     def values(self) -> Sequence[Value]:
         return self.options
@@ -191,7 +193,7 @@ class Decisions:
     def is_active(self, name: str, values: Mapping[str, Value]) -> bool:
         """Say whether a decision is active given the values of the (active) decisions before it."""
         conditions = self.decisions[name].active_if
-        return not conditions or any(_holds(values.get(other), wanted) for other, wanted in conditions)
+        return not conditions or any(holds(values.get(other), wanted) for other, wanted in conditions)
 
     def architecture(self, values: Mapping[str, Value]) -> Architecture:
         """Check the values and return the canonical architecture.
@@ -496,7 +498,8 @@ def _log_uniform(decision: Integer) -> np.ndarray:
     return np.asarray(mass / mass.sum())
 
 
-def _holds(value: Value | None, wanted: Value) -> bool:
+def holds(value: Value | None, wanted: Value) -> bool:
+    """Say whether a decision's value meets a condition: is it, or any of n, contains it."""
     return value == wanted or (isinstance(value, tuple) and wanted in value)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 from torch import Tensor, nn
@@ -20,6 +21,19 @@ from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 
 Factory = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One of the modules that a slot can run, for counting what it costs."""
+
+    conditions: tuple[Condition, ...]
+    """When it runs: under all of these, on the slot's own decisions."""
+    module: nn.Module
+    inputs: int | None = None
+    """Channels of its input, where the conditions decide them."""
+    outputs: int | None = None
+    """Channels of its output, where the conditions decide them."""
 
 
 class Slot(nn.Module, ABC):
@@ -33,6 +47,10 @@ class Slot(nn.Module, ABC):
     def nested(self) -> Iterator[tuple[Condition, nn.Module]]:
         """Yield each option module that may hold further slots, with the condition that reaches it."""
 
+    def alternatives(self) -> Iterator[Alternative]:
+        """Yield everything that the slot can run; unless a slot says otherwise, each of ``nested`` alone."""
+        return (Alternative((condition,), module) for condition, module in self.nested())
+
     @abstractmethod
     def build(self, architecture: Architecture) -> nn.Module:
         """Return a new plain module for the architecture's values; it may hold further slots."""
@@ -44,6 +62,10 @@ class Slot(nn.Module, ABC):
     @abstractmethod
     def active(self, architecture: Architecture) -> nn.Module:
         """Return the filled module whose state is that of ``build(architecture)``."""
+
+    def running(self, architecture: Architecture) -> nn.Module:
+        """Return the filled module that runs for the architecture; other than ``active`` if it runs in part."""
+        return self.active(architecture)
 
 
 class OneOf(Slot):

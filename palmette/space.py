@@ -15,7 +15,16 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
-from palmette.decisions import Condition, Decision, Decisions, Equivalence, Grammar, Node, Subset
+from palmette.decisions import (
+    Categorical,
+    Condition,
+    Decision,
+    Decisions,
+    Equivalence,
+    Grammar,
+    Node,
+    Subset,
+)
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Mixtures
 from palmette.plain import plain
@@ -165,7 +174,19 @@ def _merge(space: str, found: Sequence[Decision]) -> list[Decision]:
         always = not first.active_if or not decision.active_if
         either = () if always else tuple(dict.fromkeys(first.active_if + decision.active_if))
         merged[decision.name] = dataclasses.replace(first, active_if=either)
+    for name, decision in merged.items():  # parents come before their children
+        merged[name] = dataclasses.replace(decision, active_if=_simplified(decision.active_if, merged))
     return list(merged.values())
+
+
+def _simplified(active_if: tuple[Condition, ...], merged: dict[str, Decision]) -> tuple[Condition, ...]:
+    """Return the conditions of the parent where a decision is reached by every option of that parent."""
+    parents = {name for name, _ in active_if}
+    if len(parents) != 1:
+        return active_if
+    parent = merged[parents.pop()]
+    every = isinstance(parent, Categorical) and {value for _, value in active_if} == set(parent.options)
+    return parent.active_if if every else active_if
 
 
 def fill_all(module: nn.Module) -> nn.Module:

@@ -15,6 +15,7 @@ from palmette.methods.spos import SPOS
 from palmette.searches.evolution import EvolutionOptions
 from palmette.slots import OneOf
 from palmette.space import Space
+from palmette.supernets.sliced import Sliced, Width
 from palmette.training.recipe import Recipe
 
 WIDTH = 4
@@ -60,6 +61,28 @@ def network(slots: int = 3) -> nn.Sequential:
 def space(slots: int = 3) -> Space:
     """Return the space of ``network``: ``3**slots`` architectures."""
     return Space(partial(network, slots), name="tiny")
+
+
+def chained(channels: int = 3, groups: int = 2) -> Space:
+    """Return a space in which the output width of a layer is the input width of the next, and one has inner widths.
+
+    The third convolution has ``groups``; the inner one stands in one option of a block only.
+    """
+    a, b, inner = Width("a", (4, 8, 12)), Width("b", (2, 6)), Width("inner", (3, 5, 9))
+
+    def network() -> nn.Module:
+        depthwise = Sliced(lambda w: conv_bn(w, w, 3, groups=w), a, inputs=a, outputs=a)
+        grouped = Sliced(lambda i, o: nn.Conv2d(i, o, 3, padding=1, groups=groups), a, b, inputs=a, outputs=b)
+        norm = Sliced(nn.BatchNorm2d, b, inputs=b, outputs=b)
+        narrow = partial(Sliced, lambda i, inner: nn.Sequential(conv_bn(i, inner), conv_bn(inner, i, 3)), b, inner)
+        block = OneOf("block", none=nn.Identity, narrow=partial(narrow, inputs=b, outputs=b))
+        linear = Sliced(lambda i: nn.Linear(i, 5), b, inputs=b)
+        first = Sliced(lambda o: conv_bn(channels, o, 3), a, outputs=a)
+        return nn.Sequential(
+            first, depthwise, grouped, norm, nn.ReLU(inplace=True), block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear
+        )
+
+    return Space(network, name="chained")
 
 
 def spos(*, epochs: int = 2, retraining: int = 2) -> SPOS:

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from palmette.architecture import Architecture, Value
+from palmette.architecture import Architecture
 from palmette.choice import chosen
 from palmette.costs.shapes import shaped
+from palmette.decisions import Condition, Subset, holds
 from palmette.errors import ArchitectureError
 from palmette.slots import Slot
 from palmette.space import Space, fill_all
@@ -39,13 +40,15 @@ def complexity(network: nn.Module, input_shape: Shape) -> dict[str, int]:
 
 
 class CostTable:
-    """Exact costs of every architecture of a space, as a fixed part plus one entry per active decision.
+    """Exact costs of every architecture of a space: a fixed part, one entry per decision, one per group of decisions.
 
     The network is run once, on the meta device, which shows the fixed layers and the input shape of every slot; then
-    each option of each slot is run alone at that shape, and so on for slots inside options.
+    each alternative of each slot is run alone at that shape, and so on for slots inside options. Costs under several
+    conditions, as of a layer between two open widths or of an open width inside one option of a block, are joint.
 
     Raises:
-        ArchitectureError: options of one slot whose outputs differ in shape, or input that does not fit the network.
+        ArchitectureError: options of one slot whose outputs differ in shape, layers outside all slots whose cost
+            depends on a decision, or input that does not fit the network.
     """
 
     names = COSTS
@@ -59,10 +62,12 @@ class CostTable:
             name: np.zeros((len(self.decisions.values(name)), 3), dtype=np.int64) for name in self.decisions.decisions
         }
         """Costs of each option of each decision, int64 ``[options, 3]``."""
+        self.joint: dict[tuple[str, ...], npt.NDArray[np.int64]] = {}
+        """Costs that depend on several decisions together, int64 ``[options, options, ..., 3]``."""
         with torch.device("meta"):
             network = space.definition().to("meta")
         try:
-            self._add(network, self.input_shape, self.fixed)
+            self._add(network, self.input_shape, ())
         except RuntimeError as error:
             why = " ".join(str(error).split())
             raise ArchitectureError(
@@ -73,47 +78,105 @@ class CostTable:
     def __call__(self, architecture: Architecture) -> dict[str, int]:
         """Return ``{"flops", "params", "acts"}`` of one architecture."""
         total = self.fixed.copy()
-        for name, value in architecture.values:
-            total += self.options[name][self.decisions.index(name, value)]
-        return dict(zip(COSTS, map(int, total), strict=True))
+        picks = {name: self.decisions.index(name, value) for name, value in architecture.values}
+        for name, pick in picks.items():
+            total += self.options[name][pick]
+        for names, table in self.joint.items():
+            if all(name in picks for name in names):
+                total += table[tuple([picks[name] for name in names])]
+        return dict(zip(self.names, map(int, total), strict=True))
 
     def all(self, architectures: Sequence[Architecture]) -> npt.NDArray[np.int64]:
         """Return the costs of many architectures, int64 ``[architectures, 3]``."""
         total = np.tile(self.fixed, (len(architectures), 1))
-        for name, table in self.options.items():
-            zero_last = np.vstack([table, np.zeros_like(table[:1])])
-            picks = [self.decisions.index(name, a[name]) if name in a else -1 for a in architectures]
-            total += zero_last[picks]
+        picks = {
+            name: [self.decisions.index(name, a[name]) if name in a else -1 for a in architectures]
+            for name in self.options
+        }
+        for names, table in [*(((name,), table) for name, table in self.options.items()), *self.joint.items()]:
+            zero_last = np.pad(table, [*[(0, 1)] * len(names), (0, 0)])
+            total += zero_last[tuple([picks[name] for name in names])]
         return total
 
-    def _add(self, module: nn.Module, shape: Shape, costs: npt.NDArray[np.int64]) -> tuple[int, ...]:
-        """Add the costs of the layers of ``module`` outside its slots to ``costs``, and those inside to the tables."""
+    def _add(self, module: nn.Module, shape: Shape, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
+        """Add the costs of ``module``, which runs under ``conditions``, and of its slots; return its output shape."""
         reached: list[tuple[Slot, tuple[int, ...]]] = []
-        first = dict.fromkeys(self.decisions.decisions, 0)
         with torch.device("meta"):
             fill_all(module).eval()
-        with torch.no_grad(), chosen(first), _Counter() as counter:
-            for slot in _outermost(module):
-                slot.register_forward_pre_hook(partial(_enter, counter, reached))
-                slot.register_forward_hook(partial(_leave, counter))
-            output = module(torch.empty(1, *shape, device="meta"))
-        costs += [counter.flops, sum(p.numel() for p in _own_parameters(module)), counter.acts]
-        for slot, inside in reached:
-            self._add_options(slot, inside)
-        return tuple(output.shape[1:])
-
-    def _add_options(self, slot: Slot, shape: Shape) -> None:
-        outputs: dict[tuple[int, ...], Value] = {}
-        with torch.device("meta"):
-            for (name, value), option in slot.nested():
-                row = self.options[name][self.decisions.index(name, value)]
-                outputs.setdefault(self._add(option, shape, row), value)
-        if len(outputs) > 1:
-            (one, value), (other, another) = list(outputs.items())[:2]
+        for slot in _outermost(module):
+            slot.register_forward_pre_hook(partial(_enter, reached))
+        output, counted = self._run(module, shape, 0)
+        self._enter_costs(conditions, counted)
+        varying = [self._add_alternatives(slot, inside, conditions) for slot, inside in reached]
+        if any(varying) and not conditions and self._run(module, shape, -1)[1].tolist() != counted.tolist():
             raise ArchitectureError(
-                f"slot {name!r}: option {value!r} gives outputs of shape {one} and option {another!r} of {other}; "
-                "options of a slot must give outputs of one shape"
+                "costs: layers outside all slots cost more where a width is larger; make slots of the layers that an "
+                "open width reaches"
             )
+        return output
+
+    def _run(self, module: nn.Module, shape: Shape, option: int) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
+        """Run with option 0 or -1 of every decision; return the output's shape and the costs outside slots."""
+        decisions = self.decisions.decisions
+        sizes = {n: len(d.options if isinstance(d, Subset) else d.values()) for n, d in decisions.items()}
+        picks = {name: range(size)[option] for name, size in sizes.items()}
+        with torch.no_grad(), chosen(picks), _Counter() as counter:
+            hooks = [slot.register_forward_pre_hook(counter.enter) for slot in _outermost(module)]
+            hooks += [slot.register_forward_hook(counter.leave) for slot in _outermost(module)]
+            output = module(torch.empty(1, *shape, device="meta"))
+        for hook in hooks:
+            hook.remove()
+        costs = np.array([counter.flops, sum(p.numel() for p in _own_parameters(module)), counter.acts])
+        return tuple(output.shape[1:]), costs
+
+    def _add_alternatives(self, slot: Slot, shape: Shape, above: tuple[Condition, ...]) -> bool:
+        """Add the costs of what a slot can run; say whether conditions change the shape of its input or output."""
+        outputs: dict[tuple[int, ...], tuple[Condition, ...]] = {}
+        varying = False
+        with torch.device("meta"):
+            alternatives = list(slot.alternatives())
+        for a in alternatives:
+            inside = shape if a.inputs is None else (a.inputs, *shape[1:])
+            output = self._add(a.module, inside, above + a.conditions)
+            varying = varying or a.inputs is not None or a.outputs is not None
+            outputs.setdefault(output if a.outputs is None else output[1:], a.conditions)
+        if len(outputs) > 1:
+            (one, first), (other, second) = list(outputs.items())[:2]
+            raise ArchitectureError(
+                f"slot {_names(first)}: option {_values(first)} gives outputs of shape {one} and option "
+                f"{_values(second)} of {other}; options of a slot must give outputs of one shape"
+            )
+        return varying
+
+    def _enter_costs(self, conditions: tuple[Condition, ...], costs: npt.NDArray[np.int64]) -> None:
+        """Add costs that arise where all conditions hold to the smallest table that can tell."""
+        needed = [condition for condition in dict.fromkeys(conditions) if not self._is_implied(condition, conditions)]
+        rows: dict[str, set[int]] = {}
+        for name, wanted in needed:
+            fitting = {i for i, v in enumerate(self.decisions.values(name)) if holds(v, wanted)}
+            rows[name] = rows.get(name, fitting) & fitting
+        names = tuple(name for name in self.decisions.decisions if name in rows)
+        if len(names) > 1:
+            sizes = [len(self.decisions.values(name)) for name in names]
+            table = self.joint.setdefault(names, np.zeros((*sizes, 3), dtype=np.int64))
+        else:
+            table = self.options[names[0]] if names else self.fixed
+        if names:
+            table[np.ix_(*(sorted(rows[name]) for name in names))] += costs
+        else:
+            table += costs
+
+    def _is_implied(self, condition: Condition, conditions: tuple[Condition, ...]) -> bool:
+        """Say whether one of the other decisions is active only where the condition holds."""
+        return any(self.decisions.decisions[name].active_if == (condition,) for name, _ in conditions)
+
+
+def _names(conditions: tuple[Condition, ...]) -> str:
+    return ", ".join(repr(name) for name, _ in conditions)
+
+
+def _values(conditions: tuple[Condition, ...]) -> str:
+    return ", ".join(repr(value) for _, value in conditions)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its own class untyped
@@ -130,6 +193,12 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         """Spare torch the import of its compiler, over a second, to keep it away from the method below."""
         return False
 
+    def enter(self, *_: object) -> None:
+        self.slots_entered += 1
+
+    def leave(self, *_: object) -> None:
+        self.slots_entered -= 1
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = shaped(func, args, kwargs)
@@ -142,13 +211,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         return out
 
 
-def _enter(counter: _Counter, reached: list[tuple[Slot, tuple[int, ...]]], slot: Slot, args: tuple[Tensor]) -> None:
+def _enter(reached: list[tuple[Slot, tuple[int, ...]]], slot: Slot, args: tuple[Tensor]) -> None:
     reached.append((slot, tuple(args[0].shape[1:])))
-    counter.slots_entered += 1
-
-
-def _leave(counter: _Counter, *_: object) -> None:
-    counter.slots_entered -= 1
 
 
 def _outermost(module: nn.Module) -> Iterator[Slot]:

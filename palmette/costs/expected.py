@@ -8,9 +8,11 @@ probabilities it is the latency term of FBNet (Wu et al., CVPR 2019, section 3.2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -40,6 +42,7 @@ class ExpectedCost:
         """By decision, ``[options]``."""
         self.paths = {name: _ways_to(name, table.decisions) for name in self.costs}
         """By decision, the settings of other decisions that make it active; none where it always is."""
+        self.joint = [_Joint(names, rows[..., column], table.decisions) for names, rows in table.joint.items()]
 
     def __call__(self, probabilities: Mapping[str, Tensor]) -> Tensor:
         """Return the expected cost, a scalar of the type and on the device of the probabilities.
@@ -55,7 +58,8 @@ class ExpectedCost:
         parts = [probabilities[name] * self._activity(name, probabilities) for name in self.costs]
         weights = torch.cat(parts)
         costs = torch.from_numpy(np.concatenate(list(self.costs.values()))).to(weights)
-        return weights @ costs + self.fixed
+        joint = sum((part(probabilities) for part in self.joint), start=weights.new_zeros(()))
+        return weights @ costs + joint + self.fixed
 
     def _activity(self, name: str, probabilities: Mapping[str, Tensor]) -> Tensor | float:
         """Return the probability that a decision is active: of any of the ways to it, which exclude each other."""
@@ -73,6 +77,37 @@ class ExpectedCost:
                     f"expected cost: probabilities of shape {tuple(probabilities[name].shape)} were given for decision "
                     f"{name!r}; it needs [{len(costs)}]"
                 )
+
+
+class _Joint:
+    """A cost that several decisions have together, while all of them are active."""
+
+    def __init__(self, names: tuple[str, ...], costs: npt.NDArray[Any], decisions: Decisions) -> None:
+        self.names = names
+        self.costs = np.asarray(costs, dtype=np.float64)
+        above = set().union(*(_above(name, decisions) for name in names)) - set(names)
+        conditional = any(decisions.decisions[name].active_if for name in names)
+        self.ways = _settings(names, above, decisions) if conditional else []
+        """Settings of the decisions and of those above them in which all are active; empty where they always are."""
+
+    def __call__(self, probabilities: Mapping[str, Tensor]) -> Tensor:
+        if not self.ways:
+            total = torch.from_numpy(self.costs).to(probabilities[self.names[0]])
+            for name in reversed(self.names):
+                total = total @ probabilities[name]
+            return total
+        chances = [torch.stack([probabilities[d][i] for d, i in way.items()]).prod() for way in self.ways]
+        costs = [self.costs[tuple(way[name] for name in self.names)] for way in self.ways]
+        return torch.stack(chances) @ torch.tensor(costs).to(chances[0])
+
+
+def _settings(names: Sequence[str], above: set[str], decisions: Decisions) -> list[dict[str, int]]:
+    those = Decisions(decisions.space, [d for n, d in decisions.decisions.items() if n in above or n in names])
+    return [
+        {other: those.index(other, value) for other, value in values.items()}
+        for values in those.encodings()
+        if all(name in values for name in names)
+    ]
 
 
 def _ways_to(name: str, decisions: Decisions) -> list[list[tuple[str, int]]]:

@@ -132,7 +132,7 @@ class Limits(Mapping[str, Limit]):
 
 @runtime_checkable
 class SummedCosts(Protocol):
-    """Costs that are a fixed part plus one entry per active decision, as ``complexity.CostTable``."""
+    """Costs that are a fixed part plus entries per active decision, or group of them, as ``complexity.CostTable``."""
 
     @property
     def decisions(self) -> Decisions: ...
@@ -150,6 +150,11 @@ class SummedCosts(Protocol):
     @property
     def options(self) -> Mapping[str, npt.NDArray[Any]]:
         """By decision, ``[options, costs]``."""
+        ...
+
+    @property
+    def joint(self) -> Mapping[tuple[str, ...], npt.NDArray[Any]]:
+        """By decisions that cost together while all of them are active, ``[options, options, ..., costs]``."""
         ...
 
     def __call__(self, architecture: Architecture) -> Mapping[str, float]: ...
@@ -215,10 +220,10 @@ def _within_reach(limits: Limits, decisions: Decisions, costs: SummedCosts) -> A
 
 
 def _extreme(name: str, decisions: Decisions, costs: SummedCosts, sign: int) -> dict[str, Value] | None:
-    """Return the values with the least ``sign * cost``; None where a decision depends on several others."""
+    """Return the values with the least ``sign * cost``; None where costs or conditions are on several decisions."""
     column = list(costs.names).index(name)
     parents = {child: {other for other, _ in d.active_if} for child, d in decisions.decisions.items()}
-    if any(len(others) > 1 for others in parents.values()):
+    if costs.joint or any(len(others) > 1 for others in parents.values()):
         return None
 
     def best(decision: str) -> tuple[float, dict[str, Value]]:

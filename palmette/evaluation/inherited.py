@@ -198,14 +198,14 @@ def _decisions(link: Link) -> list[str]:
 
 def _overwrites(module: nn.Module, architecture: Architecture) -> bool:
     while isinstance(module, Slot):
-        module = module.active(architecture)
+        module = module.running(architecture)
     first = next(module.children(), None)
     return bool(getattr(module, "inplace", False)) if first is None else _overwrites(first, architecture)
 
 
 def _active_norms(module: nn.Module, architecture: Architecture) -> list[Norm]:
     while isinstance(module, Slot):
-        module = module.active(architecture)
+        module = module.running(architecture)
     if isinstance(module, Norm):
         return [module] if module.track_running_stats else []
     return [norm for child in module.children() for norm in _active_norms(child, architecture)]

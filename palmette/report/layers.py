@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from palmette.architecture import Architecture, Value
+from palmette.architecture import Architecture
 from palmette.choice import chosen
 from palmette.costs.complexity import CostTable, complexity
 from palmette.report.contents import LayerRow
@@ -37,11 +37,16 @@ def _decision_rows(
     table: CostTable, architecture: Architecture, link: nn.Module, shape: Sequence[int]
 ) -> list[LayerRow]:
     names = dict.fromkeys(d.name for slot in slots(link) for d in slot.decisions())
-    return [_row(table, name, architecture[name], shape) for name in names if name in architecture]
+    return [_row(table, name, architecture, shape) for name in names if name in architecture]
 
 
-def _row(table: CostTable, name: str, value: Value, shape: Sequence[int]) -> LayerRow:
-    values = table.decisions.values(name)
-    entry = table.options[name][table.decisions.index(name, value)]
-    costs = dict(zip(("flops", "params", "acts"), map(int, entry), strict=True))
+def _row(table: CostTable, name: str, architecture: Architecture, shape: Sequence[int]) -> LayerRow:
+    """Return the row of one decision; what several decisions cost together stands with the first of them."""
+    picks = {name: table.decisions.index(name, value) for name, value in architecture.values}
+    value, values = architecture[name], table.decisions.values(name)
+    entry = table.options[name][picks[name]].copy()
+    for names, rows in table.joint.items():
+        if names[0] == name and all(other in picks for other in names):
+            entry += rows[tuple([picks[other] for other in names])]
+    costs = dict(zip(table.names, map(int, entry), strict=True))
     return LayerRow(name, str(value), [str(v) for v in values], list(shape), costs)

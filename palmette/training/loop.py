@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from palmette.data.batches import torch_generator
 from palmette.data.images import Dataset
 from palmette.errors import DivergedError
+from palmette.leading import guard
 from palmette.storage import checkpoint
 from palmette.training.recipe import Recipe
 from palmette.training.steps import Batch, ImageSteps, Pass, Steps
@@ -182,13 +183,15 @@ def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     decayed = [p for p in module.parameters() if p.ndim > 1 or recipe.decay_everything]
     others = [p for p in module.parameters() if not (p.ndim > 1 or recipe.decay_everything)]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         [group for group in groups if group["params"]],
         lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         foreach=True,
     )
+    guard(optimizer)
+    return optimizer
 
 
 def _finite_mean(losses: list[Tensor], step: int) -> float:

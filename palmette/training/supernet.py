@@ -16,6 +16,7 @@ from torch import Tensor
 
 from palmette.architecture import Architecture
 from palmette.data.images import Dataset
+from palmette.leading import times_reached
 from palmette.sampling.fair import FairSampler
 from palmette.sampling.greedy import GreedySampler
 from palmette.space import Space, Supernet
@@ -48,8 +49,9 @@ def train_fairly(
 ) -> None:
     """Train with one backward pass per path of ``sampler`` and one update, all on the step's batch.
 
-    Gradients of a parameter are averaged over the passes that used it: a layer outside all slots takes part in every
-    one of them and would otherwise make steps that many times larger than an option's.
+    Gradients of a parameter, or of an element of one that is used in part, are averaged over the passes that used it:
+    a layer outside all slots takes part in every one of them and would otherwise make steps that many times larger
+    than an option's.
     """
     used: Counter[Tensor] = Counter()
     parameters = list(supernet.parameters())
@@ -61,8 +63,9 @@ def train_fairly(
 
     def average() -> None:
         for parameter, count in used.items():
+            times = times_reached(parameter)
             if count > 1 and parameter.grad is not None:
-                parameter.grad /= count
+                parameter.grad /= count if times is None else times.clamp_min(1)
         used.clear()
 
     try:

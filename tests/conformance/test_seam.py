@@ -17,8 +17,8 @@ from palmette.choice import Choice, Gate, Pick, checkpointed
 from palmette.errors import ArchitectureError
 from palmette.slots import OneOf
 from palmette.space import Space, Supernet
-from palmette.supernets.channel_mask import WidthOneOf
 from palmette.supernets.generated import GeneratedWeights
+from palmette.supernets.sliced import Sliced, Width
 
 INDICES: dict[str, Pick] = {"first": 1, "second": 2, "inner": 1, "width": 1}
 
@@ -27,12 +27,13 @@ def network() -> nn.Module:
     def inner() -> nn.Module:
         return nn.Sequential(OneOf("inner", k1=lambda: conv_bn(8, 8), k3=lambda: conv_bn(8, 8, 3)), conv_bn(8, 8))
 
+    width = Width("width", (4, 8, 12))
     return nn.Sequential(
         conv_bn(3, 8, 3),
         OneOf("first", k3=lambda: conv_bn(8, 8, 3), k5=lambda: conv_bn(8, 8, 5), skip=nn.Identity),
         OneOf("second", skip=nn.Identity, k3=lambda: conv_bn(8, 8, 3), nested=inner),
         OneOf("first", k3=lambda: conv_bn(8, 8, 3), k5=lambda: conv_bn(8, 8, 5), skip=nn.Identity),
-        WidthOneOf("width", 8, (4, 8, 12)),
+        Sliced(lambda outputs: conv_bn(8, outputs, 3), width, outputs=width, padded=True),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(12, 5),
@@ -90,7 +91,7 @@ def test_weights_mix_all_options(space: Space, supernet: Supernet, x: Tensor) ->
     slot, width = supernet.network[1], supernet.network[4]  # type: ignore[index]
     stem = supernet.network[0](x)  # type: ignore[index, operator]
     mixed = sum(weight * option(stem) for weight, option in zip(weights, slot.options, strict=True))
-    full = width.widest(torch.ones(1, 8, 6, 6))
+    full = width.largest(torch.ones(1, 8, 6, 6))
     captured: dict[str, Tensor] = {}
     slot.register_forward_hook(lambda *args: captured.update(first=args[2]))
     supernet(x, {**INDICES, "first": weights})
@@ -109,7 +110,7 @@ def test_an_index_of_a_width_computes_the_leading_channels_only(supernet: Supern
     output = picked_width(supernet, {"width": 0})
     assert output.shape == (1, 12, 6, 6)
     assert output[:, 4:].eq(0).all()
-    statistics = supernet.get_buffer("network.4.widest.0.1.running_mean")
+    statistics = supernet.get_buffer("network.4.largest.0.1.running_mean")
     assert statistics[:4].ne(0).all()
     assert statistics[4:].eq(0).all()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tiny import chained
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
@@ -20,7 +21,7 @@ from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.proxyless import proxyless
 from palmette.spaces.shuffle_choice import shuffle_choice
 from palmette.spaces.small_images import small_images
-from palmette.supernets.channel_mask import WidthOneOf
+from palmette.supernets.sliced import Sliced, Width
 
 
 def nested() -> Space:
@@ -39,7 +40,8 @@ def nested() -> Space:
 
 def widths() -> Space:
     """Return a space whose stand-alone networks own slices of the supernet's tensors."""
-    slots = [WidthOneOf(f"width{i}", 8, (2, 4, 8)) for i in range(3)]
+    widths = [Width(f"width{i}", (2, 4, 8)) for i in range(3)]
+    slots = [Sliced(lambda outputs: conv_bn(8, outputs, 3), w, outputs=w, padded=True) for w in widths]
     return Space(nn.Sequential(conv_bn(3, 8, 3), *slots, nn.AdaptiveAvgPool2d(1), nn.Flatten()), name="widths")
 
 
@@ -53,6 +55,7 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
     "proxyless": (lambda: proxyless(classes=10, stages=((24, 3, 2), (40, 1, 1))), (3, 16, 16)),
     "nested": (nested, (3, 9, 9)),
     "widths": (widths, (3, 8, 8)),
+    "chained": (chained, (3, 8, 8)),
 }
 
 
@@ -152,7 +155,7 @@ def test_cost_table_equals_counting_the_built_network(name: str) -> None:
         assert dict(zip(COSTS, row.tolist(), strict=True)) == counted
 
 
-@pytest.mark.parametrize("name", ["nas-bench-macro", "small-images", "nested", "widths"])
+@pytest.mark.parametrize("name", ["nas-bench-macro", "small-images", "nested", "widths", "chained"])
 def test_counts_equal_enumeration(name: str) -> None:
     space, _ = made(name)
     assert space.decisions.count() == sum(1 for _ in space.decisions.encodings())

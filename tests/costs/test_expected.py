@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiny import chained
 from tiny import space as tiny_space
 from torch import Tensor
 
@@ -33,6 +34,7 @@ class Table:
         generator = np.random.default_rng(0)
         self.fixed = generator.random(3)
         self.options = {d.name: generator.random((len(d.values()), 3)) for d in self.decisions.decisions.values()}
+        self.joint: dict[tuple[str, ...], np.ndarray] = {}
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         rows = [self.options[n][self.decisions.index(n, value)] for n, value in architecture.values]
@@ -110,3 +112,43 @@ def test_what_does_not_fit_is_named() -> None:
         ExpectedCost(table, "flops")({"a": torch.ones(3)})
     with pytest.raises(ArchitectureError, match=r"of shape \(2,\) were given for decision 'a'; it needs \[3\]"):
         ExpectedCost(table, "flops")({"a": torch.ones(2), "b": torch.ones(3)})
+
+
+class Chain:
+    """Costs of neighbouring decisions together; ``c`` is there only after ``b`` is wide."""
+
+    names = ("flops", "params", "acts")
+
+    def __init__(self) -> None:
+        ends = [Categorical("a", ("k3", "k5")), Categorical("b", ("narrow", "wide", "none"))]
+        self.decisions = Decisions("chain", [*ends, Categorical("c", ("x", "y", "z"), active_if=(("b", "wide"),))])
+        generator = np.random.default_rng(1)
+        self.fixed = generator.random(3)
+        self.options = {d.name: generator.random((len(d.values()), 3)) for d in self.decisions.decisions.values()}
+        shapes = {("a", "b"): (2, 3), ("b", "c"): (3, 3), ("a", "c"): (2, 3), ("a", "b", "c"): (2, 3, 3)}
+        self.joint = {names: generator.random((*shape, 3)) for names, shape in shapes.items()}
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        picks = {n: self.decisions.index(n, value) for n, value in architecture.values}
+        groups = [tuple(picks[n] for n in names) if set(names) <= set(picks) else None for names in self.joint]
+        joint = [table[group] for table, group in zip(self.joint.values(), groups, strict=True) if group is not None]
+        total = sum([*(self.options[n][i] for n, i in picks.items()), *joint], self.fixed)
+        return dict(zip(self.names, total, strict=True))
+
+
+@pytest.mark.parametrize("table", [Chain(), CostTable(chained(), (3, 8, 8))], ids=["conditional", "widths"])
+def test_costs_that_depend_on_several_decisions_are_weighted_by_the_product_of_their_probabilities(
+    table: Chain | CostTable,
+) -> None:
+    weights, total = probabilities(table.decisions), 0.0
+    for values in table.decisions.encodings():
+        chances = [float(weights[name][table.decisions.index(name, value)]) for name, value in values.items()]
+        total += math.prod(chances) * table(table.decisions.architecture(values))["flops"]
+    assert float(ExpectedCost(table, "flops")(weights)) == pytest.approx(total, rel=1e-12)
+
+
+def test_gradients_of_joint_costs_are_exact() -> None:
+    expected = ExpectedCost(Chain(), "flops")
+    names = list(expected.costs)
+    points = [p.requires_grad_() for p in probabilities(Chain().decisions).values()]
+    assert torch.autograd.gradcheck(lambda *p: expected(dict(zip(names, p, strict=True))), points)

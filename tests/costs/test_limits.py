@@ -31,6 +31,7 @@ class Table:
         self.decisions = decisions
         self.fixed = fixed
         self.options = options
+        self.joint: dict[tuple[str, ...], np.ndarray] = {}
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         rows = [self.options[name][self.decisions.index(name, value)] for name, value in architecture.values]

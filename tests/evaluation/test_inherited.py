@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from tiny import dataset, network, space
+from tiny import chained, dataset, network, space
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -124,6 +124,15 @@ def test_the_trie_equals_one_at_a_time_on_small_images() -> None:
 
 def test_the_trie_equals_one_at_a_time_on_every_network_of_a_space() -> None:
     assert largest_difference(space(), list(space().decisions.enumerate()), dataset()) < 1e-6
+
+
+def test_the_trie_equals_one_at_a_time_on_every_network_of_open_widths() -> None:
+    of = chained(1)
+    supernet = warmed(of, dataset())
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    assert largest_difference(of, list(of.decisions.enumerate()), dataset()) < 1e-6
+    Inherited(of, supernet, dataset(), batch_size=BATCH)(sampled(of, 5))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.state_dict().items())
 
 
 class Crossing(nn.Module):
