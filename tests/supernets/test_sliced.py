@@ -22,8 +22,9 @@ from palmette.leading import guard, leading
 from palmette.slots import OneOf
 from palmette.space import Space, Supernet
 from palmette.supernets.sliced import Sliced, Width
-from palmette.training.loop import Watch, to_input
+from palmette.training.loop import Watch
 from palmette.training.recipe import Recipe
+from palmette.training.steps import to_input
 from palmette.training.supernet import train_fairly, train_supernet
 
 A, B = Width("a", (2, 4, 6)), Width("b", (2, 4, 8))
