@@ -32,7 +32,8 @@ class Study:
     Without options: the digits data of scikit-learn, 40 networks a space, on a CPU in minutes.
 
     Examples: `palmette study`; `palmette study --spaces A E RegNet --networks 100 --limits.flops 300K:400K`;
-    `palmette study --out runs/ladder --resume` after it was killed.
+    `palmette study --out runs/ladder --resume` after it was killed; `palmette study --ray local --workers 4`;
+    `palmette study --from runs/low runs/high` for finished studies side by side.
     """
 
     data: str = "digits"
@@ -60,6 +61,11 @@ class Study:
 
 
 def run(arguments: Sequence[str]) -> None:
+    if any(argument == "--from" or argument.startswith("--from=") for argument in arguments):
+        from palmette.cli.studies_together import run_together
+
+        run_together(arguments)
+        return
     options = parse(Study, arguments, name="study")
     assert isinstance(options, Study)
     from palmette.cli.search import chosen_device

@@ -31,26 +31,27 @@ def figures(study: Study) -> Mapping[str, str]:
     names = [name for name in study.spaces if len(study.errors(name)) >= LEAST]
     drawn: dict[str, str] = {}
     if names:
-        drawn["error_distributions"] = _svg(lambda figure: _distributions(figure, study, names), 8, 4.6)
-        drawn["search_efficiency"] = _svg(lambda figure: _efficiency(figure, study, names), 8, 3.8)
+        drawn["error_distributions"] = svg(lambda figure: _distributions(figure, study, names), 8, 4.6)
+        drawn["search_efficiency"] = svg(lambda figure: _efficiency(figure, study, names), 8, 3.8)
     fitted = [name for name in names if isinstance(study.spaces[name], (AnyNetSpace, RegNetSpace))]
     if fitted:
-        drawn["line_fit"] = _svg(lambda figure: _line_fit(figure, study, fitted), 2.3 * len(fitted), 2.7)
-        drawn["width_profiles"] = _svg(lambda figure: _profiles(figure, study, fitted), 2.3 * len(fitted), 4.4)
+        drawn["line_fit"] = svg(lambda figure: _line_fit(figure, study, fitted), 2.3 * len(fitted), 2.7)
+        drawn["width_profiles"] = svg(lambda figure: _profiles(figure, study, fitted), 2.3 * len(fitted), 4.4)
     for name in names:
         shown = {key: values for key, values in features(study, name).items() if key in SHOWN and len(set(values)) > 1}
         if shown:
-            drawn[f"best_ranges_{name}"] = _svg(
+            drawn[f"best_ranges_{name}"] = svg(
                 lambda figure, name=name, shown=shown: _ranges(figure, shown, study.errors(name)),  # type: ignore[misc]
                 2.3 * len(shown),
                 2.6,
             )
     if len(study.outcomes.get(OPTIMISATION, ())) >= LEAST:
-        drawn["optimisation"] = _svg(lambda figure: _optimisation(figure, study), 8, 2.8)
+        drawn["optimisation"] = svg(lambda figure: _optimisation(figure, study), 8, 2.8)
     return drawn
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+    """Return what ``draw`` draws on a figure of so many inches, as SVG with text as text."""
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "palmette", "font.size": 9, "axes.edgecolor": LINE}
     style |= {"axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif"}
     with rc_context(style):

@@ -39,20 +39,26 @@ def render(
     environment: Mapping[str, str],
 ) -> str:
     """Return the page as the text of one HTML file, to be written as UTF-8."""
-    style = resources.files("palmette.report").joinpath("page.css").read_text(encoding="utf-8")
     first = [_picture(name, svg) for name, svg in drawn.items() if name == "error_distributions"]
     rest = [_picture(name, svg) for name, svg in drawn.items() if name != "error_distributions"]
-    parts = [*first, _spaces(analysis["spaces"]), _comparisons(analysis["comparisons"]), *rest]
+    again = f"""
+<section><h2>To run it again</h2><details><summary>Configuration</summary><pre>{escape(configuration)}</pre></details>
+<details><summary>Environment</summary><table>{_rows(environment.items())}</table></details></section>"""
+    parts = [*first, _spaces(analysis["spaces"]), _comparisons(analysis["comparisons"]), *rest, again]
+    return framed(title, "".join(parts), footer="every number is in study.json")
+
+
+def framed(title: str, body: str, *, footer: str) -> str:
+    """Return a whole page around its sections; ``body`` and ``footer`` are HTML, the title is text."""
+    style = resources.files("palmette.report").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>
 <style>{style} figure svg {{ max-width: 100%; height: auto; }} .wide {{ overflow-x: auto; }}</style></head>
 <body><main><header class="hero"><p class="eyebrow">Palmette design-space study</p><h1>{escape(title)}</h1></header>
-{"".join(parts)}
-<section><h2>To run it again</h2><details><summary>Configuration</summary><pre>{escape(configuration)}</pre></details>
-<details><summary>Environment</summary><table>{_rows(environment.items())}</table></details></section>
-<footer>Made by Palmette. This page is one file and loads nothing; every number is in study.json.</footer>
+{body}
+<footer>Made by Palmette. This page is one file and loads nothing; {footer}.</footer>
 </main></body></html>
 """
 
@@ -63,6 +69,11 @@ def _picture(name: str, svg: str) -> str:
         "Where the best networks lie: the 95% range of the parameter of the best of a random quarter, and its median."
     )
     title, note = TITLES.get(name, (f"Best ranges in {space}", ranged))
+    return picture(name, svg, title=title, note=note)
+
+
+def picture(name: str, svg: str, *, title: str, note: str) -> str:
+    """Return a section with one picture."""
     return (
         f'<section id="{escape(name)}"><h2>{escape(title)}</h2><p class="note">{escape(note)}</p>'
         f"<figure>{svg}</figure></section>"
@@ -97,7 +108,7 @@ def _spaces(spaces: Mapping[str, Mapping[str, Any]]) -> str:
                 f"{record['acceptance']:.2%} of {record['draws']:,} draws",
             )
         )
-    return f"<section><h2>The spaces</h2>{_table(head, rows)}</section>"
+    return f"<section><h2>The spaces</h2>{table(head, rows)}</section>"
 
 
 def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> str:
@@ -130,10 +141,11 @@ def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> str:
         "Differences of error in percentage points with 95% bootstrap intervals; negative means that the space on the "
         "left is better. Wins: the probability that its network has the lower error."
     )
-    return f'<section><h2>One space beside another</h2><p class="note">{note}</p>{_table(head, rows)}</section>'
+    return f'<section><h2>One space beside another</h2><p class="note">{note}</p>{table(head, rows)}</section>'
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table of texts and numbers that scrolls sideways where it is too wide."""
     return f'<div class="wide"><table>{_rows([head], "th")}{_rows(rows)}</table></div>'
 
 
