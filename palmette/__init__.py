@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from palmette.costs.complexity import CostTable, complexity
     from palmette.data.options import Augmentation, Splits
     from palmette.errors import PalmetteError
+    from palmette.graph_slots import AnyOf
     from palmette.methods.options import AuditOptions
     from palmette.methods.search import Result, search
     from palmette.searches.evolution import EvolutionOptions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from palmette.training.recipe import Recipe
 
 _HOMES = {
+    "AnyOf": "graph_slots",
     "Architecture": "architecture",
     "AuditOptions": "methods.options",
     "Augmentation": "data.options",
@@ -42,6 +44,7 @@ _HOMES = {
 _PACKAGES = ("data", "export", "methods")
 
 __all__ = [
+    "AnyOf",
     "Architecture",
     "AuditOptions",
     "Augmentation",

@@ -9,31 +9,35 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 from torch import Tensor, nn
 
-from palmette.architecture import Architecture
+from palmette.architecture import Architecture, Value
 from palmette.choice import Term, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 
 Factory = Callable[[], nn.Module]
+Case = tuple[str, Value | frozenset[Value]]
+"""``(decision, value)`` as a condition has it, or ``(decision, values)``: holds while it takes one of these."""
 
 
 @dataclass(frozen=True)
 class Alternative:
     """One of the modules that a slot can run, for counting what it costs."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Case, ...]
     """When it runs: under all of these, on the slot's own decisions."""
     module: nn.Module
     inputs: int | None = None
     """Channels of its input, where the conditions decide them."""
     outputs: int | None = None
     """Channels of its output, where the conditions decide them."""
+    position: int = 0
+    """Which of the slot's inputs it reads, where these are a list."""
 
 
 class Slot(nn.Module, ABC):
@@ -77,16 +81,7 @@ class OneOf(Slot):
 
     def __init__(self, name: str, /, **options: Factory) -> None:
         super().__init__()
-        if not options:
-            raise ArchitectureError(f"slot {name!r}: no options were given; add some, as k3=lambda: nn.Conv2d(...)")
-        for option, factory in options.items():
-            if isinstance(factory, nn.Module) or not callable(factory):
-                raise ArchitectureError(
-                    f"slot {name!r}: option {option!r} is {type(factory).__name__}; "
-                    "give a function that builds the module, as lambda: nn.Conv2d(...)"
-                )
-            if "." in option or not option:
-                raise ArchitectureError(f"slot {name!r}: option name {option!r} must be non-empty and without a dot")
+        check_factories(name, options)
         self.name = name
         self.factories = dict(options)
         self.options: nn.ModuleList | None = None
@@ -109,9 +104,7 @@ class OneOf(Slot):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.options is None:
-            raise ArchitectureError(
-                f"slot {self.name!r} is not filled; call Space(network).supernet() or .build(architecture)"
-            )
+            raise not_filled(self.name)
         return weighted_sum(self.options, terms(picked(self.name), len(self.options)), x)
 
 
@@ -120,3 +113,22 @@ def weighted_sum(options: Sequence[nn.Module] | nn.ModuleList, picks: Sequence[T
     outputs = (options[i](x) if weight is None else weight * options[i](x) for i, weight in picks)
     total: Tensor = reduce(operator.add, outputs)
     return total
+
+
+def check_factories(name: str, options: Mapping[str, Factory]) -> None:
+    """Raise ArchitectureError unless there are options, each a function that makes a module, with usable names."""
+    if not options:
+        raise ArchitectureError(f"slot {name!r}: no options were given; add some, as k3=lambda: nn.Conv2d(...)")
+    for option, factory in options.items():
+        if isinstance(factory, nn.Module) or not callable(factory):
+            raise ArchitectureError(
+                f"slot {name!r}: option {option!r} is {type(factory).__name__}; "
+                "give a function that builds the module, as lambda: nn.Conv2d(...)"
+            )
+        if "." in option or not option:
+            raise ArchitectureError(f"slot {name!r}: option name {option!r} must be non-empty and without a dot")
+
+
+def not_filled(name: str) -> ArchitectureError:
+    """Return the error of a slot that is called before anything was put into it."""
+    return ArchitectureError(f"slot {name!r} is not filled; call Space(network).supernet() or .build(architecture)")

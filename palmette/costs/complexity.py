@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from palmette.architecture import Architecture
+from palmette.architecture import Architecture, Value
 from palmette.choice import chosen
 from palmette.costs.shapes import shaped
-from palmette.decisions import Condition, Subset, holds
+from palmette.decisions import Subset, holds
 from palmette.errors import ArchitectureError
-from palmette.slots import Slot
+from palmette.slots import Case, Slot
 from palmette.space import Space, fill_all
 
 COSTS = ("flops", "params", "acts")
@@ -98,9 +98,9 @@ class CostTable:
             total += zero_last[tuple([picks[name] for name in names])]
         return total
 
-    def _add(self, module: nn.Module, shape: Shape, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
+    def _add(self, module: nn.Module, shape: Shape, conditions: tuple[Case, ...]) -> tuple[int, ...]:
         """Add the costs of ``module``, which runs under ``conditions``, and of its slots; return its output shape."""
-        reached: list[tuple[Slot, tuple[int, ...]]] = []
+        reached: list[tuple[Slot, Sequence[Shape]]] = []
         with torch.device("meta"):
             fill_all(module).eval()
         for slot in _outermost(module):
@@ -129,13 +129,14 @@ class CostTable:
         costs = np.array([counter.flops, sum(p.numel() for p in _own_parameters(module)), counter.acts])
         return tuple(output.shape[1:]), costs
 
-    def _add_alternatives(self, slot: Slot, shape: Shape, above: tuple[Condition, ...]) -> bool:
+    def _add_alternatives(self, slot: Slot, shapes: Sequence[Shape], above: tuple[Case, ...]) -> bool:
         """Add the costs of what a slot can run; say whether conditions change the shape of its input or output."""
-        outputs: dict[tuple[int, ...], tuple[Condition, ...]] = {}
+        outputs: dict[tuple[int, ...], tuple[Case, ...]] = {}
         varying = False
         with torch.device("meta"):
             alternatives = list(slot.alternatives())
         for a in alternatives:
+            shape = shapes[a.position]
             inside = shape if a.inputs is None else (a.inputs, *shape[1:])
             output = self._add(a.module, inside, above + a.conditions)
             varying = varying or a.inputs is not None or a.outputs is not None
@@ -148,12 +149,12 @@ class CostTable:
             )
         return varying
 
-    def _enter_costs(self, conditions: tuple[Condition, ...], costs: npt.NDArray[np.int64]) -> None:
+    def _enter_costs(self, conditions: tuple[Case, ...], costs: npt.NDArray[np.int64]) -> None:
         """Add costs that arise where all conditions hold to the smallest table that can tell."""
         needed = [condition for condition in dict.fromkeys(conditions) if not self._is_implied(condition, conditions)]
         rows: dict[str, set[int]] = {}
         for name, wanted in needed:
-            fitting = {i for i, v in enumerate(self.decisions.values(name)) if holds(v, wanted)}
+            fitting = {i for i, v in enumerate(self.decisions.values(name)) if _fits(v, wanted)}
             rows[name] = rows.get(name, fitting) & fitting
         names = tuple(name for name in self.decisions.decisions if name in rows)
         if len(names) > 1:
@@ -166,16 +167,20 @@ class CostTable:
         else:
             table += costs
 
-    def _is_implied(self, condition: Condition, conditions: tuple[Condition, ...]) -> bool:
+    def _is_implied(self, condition: Case, conditions: tuple[Case, ...]) -> bool:
         """Say whether one of the other decisions is active only where the condition holds."""
         return any(self.decisions.decisions[name].active_if == (condition,) for name, _ in conditions)
 
 
-def _names(conditions: tuple[Condition, ...]) -> str:
+def _fits(value: Value, wanted: Value | frozenset[Value]) -> bool:
+    return value in wanted if isinstance(wanted, frozenset) else holds(value, wanted)
+
+
+def _names(conditions: tuple[Case, ...]) -> str:
     return ", ".join(repr(name) for name, _ in conditions)
 
 
-def _values(conditions: tuple[Condition, ...]) -> str:
+def _values(conditions: tuple[Case, ...]) -> str:
     return ", ".join(repr(value) for _, value in conditions)
 
 
@@ -211,8 +216,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         return out
 
 
-def _enter(reached: list[tuple[Slot, tuple[int, ...]]], slot: Slot, args: tuple[Tensor]) -> None:
-    reached.append((slot, tuple(args[0].shape[1:])))
+def _enter(reached: list[tuple[Slot, Sequence[Shape]]], slot: Slot, args: tuple[Tensor | Sequence[Tensor]]) -> None:
+    """Note that a slot runs, and the shapes of its inputs: one, or those of a list."""
+    inputs = [args[0]] if isinstance(args[0], Tensor) else args[0]
+    reached.append((slot, [tuple(x.shape[1:]) for x in inputs]))
 
 
 def _outermost(module: nn.Module) -> Iterator[Slot]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from palmette.architecture import Architecture
 from palmette.blocks.convolution import conv_bn
 from palmette.costs.complexity import COSTS, CostTable, complexity
+from palmette.graph_slots import AnyOf, OneOfInputs
 from palmette.slots import OneOf
 from palmette.space import Space
 from palmette.spaces.fbnet import Macro, fbnet
@@ -45,6 +46,32 @@ def widths() -> Space:
     return Space(nn.Sequential(conv_bn(3, 8, 3), *slots, nn.AdaptiveAvgPool2d(1), nn.Flatten()), name="widths")
 
 
+class Graph(nn.Module):
+    """Four layers of which each reads any of the earlier ones, and the last one of them, through a nested slot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv_bn(3, 8, 3)
+        self.layers = nn.ModuleList(conv_bn(8, 8, 3) for _ in range(3))
+        skips = {f"node{i}": [lambda: nn.Conv2d(8, 8, 1), nn.Identity][i % 2] for i in range(3)}
+        self.skips = nn.ModuleList(AnyOf(f"skips{i}", dict(list(skips.items())[:i])) for i in range(1, 4))
+        inner = {"pool": lambda: nn.AvgPool2d(3, 1, 1), "conv": lambda: conv_bn(8, 8, 3)}
+        self.last = OneOfInputs("last", dict.fromkeys([*skips, "node3"], lambda: OneOf("inner", **inner)))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes = [self.stem(x)]
+        for layer, skips in zip(self.layers, self.skips, strict=True):
+            nodes.append(skips(nodes, layer(nodes[-1])))
+        out: Tensor = self.head(self.last(nodes))
+        return out
+
+
+def graph() -> Space:
+    """Return a space of any-of decisions, and of a decision on the input of a nested one."""
+    return Space(Graph, name="graph")
+
+
 SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
     "nas-bench-macro": (nas_bench_macro, (3, 32, 32)),
     "shuffle-choice": (lambda: shuffle_choice(classes=10), (3, 64, 64)),
@@ -54,6 +81,7 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
     "fbnet": (lambda: fbnet(classes=10, macro=Macro(stages=((16, 1, 1), (24, 3, 2)))), (3, 16, 16)),
     "proxyless": (lambda: proxyless(classes=10, stages=((24, 3, 2), (40, 1, 1))), (3, 16, 16)),
     "nested": (nested, (3, 9, 9)),
+    "graph": (graph, (3, 8, 8)),
     "widths": (widths, (3, 8, 8)),
     "chained": (chained, (3, 8, 8)),
 }
@@ -155,7 +183,7 @@ def test_cost_table_equals_counting_the_built_network(name: str) -> None:
         assert dict(zip(COSTS, row.tolist(), strict=True)) == counted
 
 
-@pytest.mark.parametrize("name", ["nas-bench-macro", "small-images", "nested", "widths", "chained"])
+@pytest.mark.parametrize("name", ["nas-bench-macro", "small-images", "nested", "graph", "widths", "chained"])
 def test_counts_equal_enumeration(name: str) -> None:
     space, _ = made(name)
     assert space.decisions.count() == sum(1 for _ in space.decisions.encodings())
