@@ -62,6 +62,11 @@ def picked(decision: str) -> Pick:
     return choice[decision]
 
 
+def has_pick(name: str) -> bool:
+    """Say whether the current call picks anything for ``name``, for slots that can be told in two ways."""
+    return name in (_choice.get() or {})
+
+
 def terms(pick: Pick, options: int) -> list[Term]:
     """Return the options to compute and their weights: every pick is a weighted sum of few options."""
     match pick:

@@ -76,3 +76,21 @@ class Mixtures:
 def largest(weights: Sequence[float]) -> int:
     """Return the position of the largest weight, the first of several."""
     return max(range(len(weights)), key=lambda i: (weights[i], -i))
+
+
+def strongest_inputs(weights: Sequence[Sequence[float]], *, keep: int, without: int = 0) -> list[tuple[int, int]]:
+    """Return what DARTS keeps of the edges into one node: ``(predecessor, operation)``, the strongest edge first.
+
+    An edge is as strong as the largest weight of its operations, and keeps that operation (Liu et al., 2019, section
+    2.4). Of equal ones the earliest edge and the earliest operation are kept.
+
+    Args:
+        weights: per predecessor, the weights of the operations, ``[edges][operations]``.
+        keep: edges to keep; 2 in convolutional cells, 1 in recurrent ones.
+        without: the operation that counts for nothing, the absence of the edge.
+    """
+    best = []
+    for edge, row in enumerate(weights):
+        operation = max((i for i in range(len(row)) if i != without), key=lambda i: (row[i], -i))
+        best.append((edge, operation))
+    return sorted(best, key=lambda pair: -weights[pair[0]][pair[1]])[:keep]  # stable: ties keep the order of edges

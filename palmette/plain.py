@@ -7,7 +7,22 @@ palmette is not installed.
 
 from __future__ import annotations
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
+
+
+class TrainingOnly(nn.Module):
+    """A part that only training runs, such as an auxiliary head: plain networks lose it, and no cost counts it.
+
+    The network that holds it calls it only while ``self.training``.
+    """
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.part(x)
+        return result
 
 
 def plain(network: nn.Module) -> nn.Module:

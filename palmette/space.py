@@ -58,6 +58,8 @@ class Space:
         mixtures: weight vectors of relaxed searches that are not one per decision.
         grammar: which values go together, where decisions constrain each other beyond conditions.
         nodes: which decisions describe a graph, for a controller and for drawings.
+        stand_alone: the space whose networks are counted and trained in the end, where that is another one than is
+            searched: cells are searched in a small network and trained in a large one. It has the same decisions.
 
     Raises:
         ArchitectureError: no slots, or slots of one name with different options.
@@ -72,6 +74,7 @@ class Space:
         mixtures: Sequence[Mixture] = (),
         grammar: Grammar | None = None,
         nodes: Sequence[Node] = (),
+        stand_alone: Space | None = None,
     ) -> None:
         self.name = name
         self.definition: Definition = _copies(network) if isinstance(network, nn.Module) else network
@@ -81,6 +84,7 @@ class Space:
             raise ArchitectureError(f"space {name!r}: no slots; put pm.OneOf(...) where a decision is open")
         self.decisions = Decisions(name, _merge(name, found), equivalences, grammar, nodes)
         self.mixtures = Mixtures(self.decisions, mixtures)
+        self.stand_alone = stand_alone or self
 
     def supernet(self, *, seed: int) -> Supernet:
         """Return a new supernet with the weights of all options, initialised from ``seed``, on the default device."""

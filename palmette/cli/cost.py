@@ -60,7 +60,7 @@ def _print_space(name: str, codes: Sequence[str], resolution: int | None) -> Non
         classes, (channels, height, width) = shape_of(code) or (entry.classes, entry.input_shape)
         shape = (channels, resolution or height, resolution or width)
         if (classes, shape) not in tables:
-            tables[classes, shape] = CostTable(entry.build(classes, channels), shape)
+            tables[classes, shape] = CostTable(entry.build(classes, channels).stand_alone, shape)
         table = tables[classes, shape]
         architecture = read_architecture(code, table.decisions)
         facts = {"space": name, "code": code, "canonical": table.decisions.code(architecture)}

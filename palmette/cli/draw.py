@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     entry = named(SPACES, architecture.space, "space")
     file = options.architecture / "architecture.json" if options.architecture.is_dir() else options.architecture
     classes, (channels, height, width) = shape_of(str(file)) or (entry.classes, entry.input_shape)
-    space = entry.build(classes, channels)
+    space = entry.build(classes, channels).stand_alone
     table = CostTable(space, (channels, options.resolution or height, options.resolution or width))
     rows = layer_rows(space, table, space.decisions.check(architecture))
     write_text(options.out, draw(rows))

@@ -24,7 +24,7 @@ def trained(path: Path) -> tuple[nn.Module, Card]:
     file = path / "network.safetensors" if path.is_dir() else path
     card = read_card(file)
     space = space_of(card.architecture, classes=len(card.classes), channels=card.input_shape[0])
-    network = plain(space.build(space.decisions.check(card.architecture), seed=0).eval())
+    network = plain(space.stand_alone.build(space.decisions.check(card.architecture), seed=0).eval())
     load_weights(network, file)
     return network, card
 

@@ -24,6 +24,7 @@ from palmette.choice import chosen
 from palmette.costs.shapes import shaped
 from palmette.decisions import Subset, holds
 from palmette.errors import ArchitectureError
+from palmette.plain import TrainingOnly
 from palmette.slots import Case, Slot
 from palmette.space import Space, fill_all
 
@@ -36,7 +37,7 @@ def complexity(network: nn.Module, input_shape: Shape) -> dict[str, int]:
     network = copy.deepcopy(network).to("meta").eval()
     with torch.no_grad(), _Counter() as counter:
         network(torch.empty(1, *input_shape, device="meta"))
-    return {"flops": counter.flops, "params": sum(p.numel() for p in network.parameters()), "acts": counter.acts}
+    return {"flops": counter.flops, "params": sum(p.numel() for p in _own_parameters(network)), "acts": counter.acts}
 
 
 class CostTable:
@@ -232,8 +233,8 @@ def _outermost(module: nn.Module) -> Iterator[Slot]:
 
 
 def _own_parameters(module: nn.Module) -> list[Tensor]:
-    """Return the parameters of ``module`` that lie in no slot."""
-    if isinstance(module, Slot):
+    """Return the parameters of ``module`` that lie in no slot and that a trained network keeps."""
+    if isinstance(module, (Slot, TrainingOnly)):
         return []
     own: list[Tensor] = list(module.parameters(recurse=False))
     return own + [parameter for child in module.children() for parameter in _own_parameters(child)]

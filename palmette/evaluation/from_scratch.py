@@ -17,7 +17,7 @@ def train_alone(
     space: Space, architecture: Architecture, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch
 ) -> nn.Module:
     """Return the network trained from scratch on ``data.train``, in evaluation mode, free of our classes."""
-    network = place(space.build(architecture, seed=seed), data.device)
+    network = place(space.stand_alone.build(architecture, seed=seed), data.device)
 
     def forward(images: Tensor, step: int) -> Tensor:
         logits: Tensor = network(images)

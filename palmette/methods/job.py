@@ -71,7 +71,7 @@ def feasible_table(space: Space, data: Dataset, limits: Limits, *, seed: int) ->
         LimitError: no architecture meets the limits.
         ArchitectureError: the data do not fit the network.
     """
-    table = CostTable(space, data.input_shape)
+    table = CostTable(space.stand_alone, data.input_shape)
     check_feasible(limits, space.decisions, table, np.random.default_rng(seed))
     return table
 

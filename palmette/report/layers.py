@@ -18,7 +18,7 @@ from palmette.space import Space, chain, slots
 def layer_rows(space: Space, table: CostTable, architecture: Architecture) -> list[LayerRow]:
     """Return one row per decision taken and per run of fixed layers, in order of the network's chain."""
     with torch.device("meta"):
-        links = chain(space.supernet(seed=0).to("meta").eval().network)
+        links = chain(space.stand_alone.supernet(seed=0).to("meta").eval().network)
     rows: list[LayerRow] = []
     shape: Sequence[int] = table.input_shape
     with torch.no_grad(), chosen(space.choice(architecture)):

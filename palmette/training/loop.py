@@ -22,6 +22,7 @@ from palmette.data.images import Dataset
 from palmette.errors import DivergedError
 from palmette.leading import guard
 from palmette.storage import checkpoint
+from palmette.training.drop_path import drop_path_schedule
 from palmette.training.recipe import Recipe
 from palmette.training.steps import Batch, ImageSteps, Pass, Steps
 
@@ -113,11 +114,13 @@ def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe,
     if start:
         watch.advance(start, steps)
     saved, losses = time.monotonic(), []
+    set_drop_path = drop_path_schedule(module, recipe)
     module.train()
     with torch.random.fork_rng():
         while done < steps and not updates.is_done():
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate(done, steps, source.steps_per_epoch)
+            set_drop_path(done // source.steps_per_epoch)
             step = _begun(done, steps, source, optimizer, seed)
             updates.before_step(step)
             optimizer.zero_grad(set_to_none=True)

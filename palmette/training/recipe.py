@@ -29,15 +29,21 @@ class Recipe:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     """Largest norm of the whole gradient; 0 is no clipping."""
+    auxiliary_weight: float = 0.0
+    """Of the loss of the network's auxiliary head, which must have one; 0 leaves its loss out."""
+    drop_path: float = 0.0
+    """Probability that an image skips a branch in the last epoch, rising from 0 in equal steps per epoch; the network
+    must have branches that can be left out."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         lows = {"epochs": 1, "batch_size": 2, "lr": 0, "weight_decay": 0, "warmup_epochs": 0, "clip_norm": 0}
+        lows |= {"auxiliary_weight": 0}
         for name, low in lows.items():
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):
                 raise PalmetteError(f"recipe: {name} = {value} was given; it must be at least {low}")
-        for name in ("momentum", "label_smoothing"):
+        for name in ("momentum", "label_smoothing", "drop_path"):
             if not 0 <= getattr(self, name) < 1:
                 raise PalmetteError(f"recipe: {name} = {getattr(self, name)} was given; it must lie in [0, 1)")
         if self.schedule not in ("cosine", "linear"):

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 from palmette.data.augmentation import augment, normalise
 from palmette.data.batches import TrainingBatches, torch_generator
 from palmette.data.images import Dataset, Images
+from palmette.errors import PalmetteError
 from palmette.training.recipe import Recipe
 
 Pass = Callable[[Any], Any]
@@ -76,7 +77,10 @@ class Batch:
 
 
 class ImageSteps:
-    """Augmented images of one role in random order, cross-entropy with label smoothing."""
+    """Augmented images of one role in random order, cross-entropy with label smoothing.
+
+    A network with an auxiliary head returns a pair of logits in training; the recipe says what the second counts.
+    """
 
     def __init__(self, data: Dataset, images: Images, recipe: Recipe, *, seed: int) -> None:
         self.data = data
@@ -102,14 +106,26 @@ class ImageSteps:
         generator = torch_generator(self.seed, step, device=pixels.device)
         return to_input(augment(pixels, self.recipe.augmentation, generator), self.data)
 
-    def loss(self, output: Tensor) -> Tensor:
-        return cross_entropy(output.float(), self._labels, label_smoothing=self.recipe.label_smoothing)
+    def loss(self, output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+        logits, second = output if isinstance(output, tuple) else (output, None)
+        loss = self._cross_entropy(logits)
+        if not self.recipe.auxiliary_weight:
+            return loss
+        if second is None:
+            raise PalmetteError(
+                f"recipe: auxiliary_weight = {self.recipe.auxiliary_weight} was given and the network has no auxiliary "
+                "head; set it to 0, or train a network of a space that has one, as darts"
+            )
+        return loss + self.recipe.auxiliary_weight * self._cross_entropy(second)
 
     def state(self) -> Mapping[str, Tensor]:
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """There is nothing to take over."""
+
+    def _cross_entropy(self, logits: Tensor) -> Tensor:
+        return cross_entropy(logits.float(), self._labels, label_smoothing=self.recipe.label_smoothing)
 
 
 def to_input(pixels: Tensor, data: Dataset) -> Tensor:
