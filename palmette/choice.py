@@ -21,10 +21,15 @@ from palmette.errors import ArchitectureError
 
 @dataclass(frozen=True)
 class Gate:
-    """Weights ``[options]`` of which only the ``active`` options run; the others cost nothing and get no gradient."""
+    """Weights ``[options]`` of which only the ``active`` options run; the others cost nothing and get no gradient.
+
+    Except those that are ``probed``: with them one option is active, its weight is 1, and the weights of the probed
+    options, the active one among them, get the gradient that they would have if all of these ran (``probe.py``).
+    """
 
     weights: Tensor
     active: tuple[int, ...]
+    probed: tuple[int, ...] = ()
 
 
 Pick = int | tuple[int, ...] | Tensor | Gate
@@ -43,6 +48,11 @@ def chosen(choice: Choice) -> Iterator[None]:
         yield
     finally:
         _choice.reset(token)
+
+
+def current_choice() -> Choice | None:
+    """Return the choice of the call that is running, for computing a part of it later; None outside calls."""
+    return _choice.get()
 
 
 def picked(decision: str) -> Pick:
@@ -75,7 +85,7 @@ def terms(pick: Pick, options: int) -> list[Term]:
         case tuple():
             return [(index, None) for index in pick]
         case Gate():
-            return [(index, pick.weights[index]) for index in pick.active]
+            return [(index, pick.weights[index]) for index in pick.probed or pick.active]
         case Tensor():
             if pick.shape != (options,):
                 raise ArchitectureError(f"weights of shape {tuple(pick.shape)} for {options} options; give [{options}]")

@@ -16,9 +16,10 @@ from functools import reduce
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture, Value
-from palmette.choice import Term, picked, terms
+from palmette.choice import Gate, Pick, Term, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
+from palmette.probe import probed
 
 Factory = Callable[[], nn.Module]
 Case = tuple[str, Value | frozenset[Value]]
@@ -105,7 +106,14 @@ class OneOf(Slot):
     def forward(self, x: Tensor) -> Tensor:
         if self.options is None:
             raise not_filled(self.name)
-        return weighted_sum(self.options, terms(picked(self.name), len(self.options)), x)
+        return mixed(self.options, picked(self.name), x)
+
+
+def mixed(options: Sequence[nn.Module] | nn.ModuleList, pick: Pick, x: Tensor) -> Tensor:
+    """Return what the pick makes of the options; of probed ones only the active one is computed now."""
+    if isinstance(pick, Gate) and pick.probed:
+        return probed(options, pick, x)
+    return weighted_sum(options, terms(pick, len(options)), x)
 
 
 def weighted_sum(options: Sequence[nn.Module] | nn.ModuleList, picks: Sequence[Term], x: Tensor) -> Tensor:
