@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from palmette.errors import PalmetteError
 from palmette.methods.fairnas import FairNAS
+from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
+from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.spos import SPOS
 from palmette.recipes import methods as settings_of
 from palmette.recipes.fbnet import fbnet as fbnet_recipe
@@ -232,6 +234,18 @@ METHODS: Mapping[str, NamedMethod] = {
         "You et al., CVPR 2020, arXiv 2003.11236",
         GreedyNAS,
         settings_of.greedynas,
+    ),
+    "fbnet": NamedMethod(
+        "Gumbel-softmax mixtures, FLOPs or latency in the loss",
+        "Wu et al., CVPR 2019, arXiv 1812.03443",
+        FBNet,
+        settings_of.fbnet,
+    ),
+    "proxylessnas": NamedMethod(
+        "one path in memory, its probabilities learned through binary gates, expected cost in the loss",
+        "Cai et al., ICLR 2019, arXiv 1812.00332",
+        ProxylessNAS,
+        settings_of.proxylessnas,
     ),
 }
 

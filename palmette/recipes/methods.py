@@ -6,12 +6,22 @@ that space's recipe.
 
 from __future__ import annotations
 
+import dataclasses
+
 from palmette.methods.fairnas import FairNAS
+from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
+from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.spos import SPOS
+from palmette.relaxations.temperature import Temperature
 from palmette.sampling.greedy import GreedyOptions
 from palmette.searches.nsga2 import NSGA2Options
 
+FBNET_EPOCHS = 90
+LONG = 90
+"""Epochs from which the papers' rates of architecture parameters are taken."""
+SHORT_RATE = 0.02
+"""Adam's for architecture parameters, where there are fewer."""
 POOL = 100
 """Of GreedyNAS on NAS-Bench-Macro (sampling.md 5.7); the paper's 1,000 on ImageNet are a third of a small space."""
 
@@ -37,6 +47,49 @@ def greedynas(settings: SPOS) -> GreedyNAS:
         training=settings.training,
         greedy=GreedyOptions(pool=POOL),
         nsga2=_nsga2(settings, (settings.rank_by,)),
+        rank_by=settings.rank_by,
+        retraining=settings.retraining,
+    )
+
+
+def fbnet(settings: SPOS) -> FBNet:
+    """Return FBNet with the trainings of the given SPOS; a ninth of the epochs is warm-up (10 of 90 in the paper).
+
+    Its temperature falls as far as in the paper, also where there are fewer epochs.
+    """
+    training = dataclasses.replace(settings.training, nesterov=False)
+    epochs = training.epochs
+    return FBNet(
+        training=training,
+        architecture=dataclasses.replace(
+            FBNet().architecture,
+            lr=0.01 if epochs >= LONG else SHORT_RATE,
+            batch_size=training.batch_size,
+            warmup_epochs=epochs // 9,
+            augmentation=training.augmentation,
+        ),
+        temperature=Temperature(rate=0.045 * max(1.0, FBNET_EPOCHS / epochs)),
+        rank_by=settings.rank_by,
+        retraining=settings.retraining,
+    )
+
+
+def proxylessnas(settings: SPOS) -> ProxylessNAS:
+    """Return ProxylessNAS with the trainings of the given SPOS; a quarter of the epochs is warm-up (40 of 160).
+
+    Where there are few epochs, architecture steps are more and larger, so that the logits can move as far.
+    """
+    training, is_long = settings.training, settings.training.epochs >= LONG
+    return ProxylessNAS(
+        training=training,
+        architecture=dataclasses.replace(
+            ProxylessNAS().architecture,
+            lr=1e-3 if is_long else SHORT_RATE,
+            every=5 if is_long else 1,
+            batch_size=training.batch_size,
+            warmup_epochs=training.epochs // 4,
+            augmentation=training.augmentation,
+        ),
         rank_by=settings.rank_by,
         retraining=settings.retraining,
     )

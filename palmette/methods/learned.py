@@ -1,0 +1,156 @@
+"""What FBNet, FBNetV2 and ProxylessNAS share: weights and architecture learn in turn, with a cost in one's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from palmette.architecture import Architecture
+from palmette.choice import Choice
+from palmette.costs.expected import ExpectedCost
+from palmette.costs.hardware_loss import HardwareLoss
+from palmette.costs.limits import check_feasible
+from palmette.data.batches import torch_generator
+from palmette.evaluation.inherited import Inherited
+from palmette.methods.job import Found, Job
+from palmette.methods.single_path import SCORES, RankBy, run_arm
+from palmette.mixtures import Weights
+from palmette.searches.likely import Likely
+from palmette.searches.trial import best_first
+from palmette.space import Supernet
+from palmette.supernets.architecture_parameters import ArchitectureParameters
+from palmette.training.alternating import Learner, Turn, adam, alternately, held_out_steps
+from palmette.training.loop import Updates, place, steps_of, train_by
+from palmette.training.recipe import ArchitectureRecipe, Recipe
+from palmette.training.steps import Pass
+
+PATHS = 21
+"""Keeps what weight steps draw apart from what else is drawn for a step."""
+DRAWS = 1000
+"""Architectures that the average network is the mean of."""
+
+Draw = Callable[[int, torch.Generator], Choice]
+"""What a weight step is told, by its number (from 0)."""
+Update = Callable[[Turn, torch.optim.Optimizer], Mapping[str, float]]
+"""One update of the architecture parameters; returns what to log."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A supernet, the architecture parameters learned beside its weights, and the cost in their loss."""
+
+    supernet: Supernet
+    parameters: ArchitectureParameters
+    cost: ExpectedCost
+    loss: HardwareLoss
+    target: float
+    """Of the loss, in the unit of the cost."""
+
+    @staticmethod
+    def new(job: Job, loss: HardwareLoss, *, scale: float) -> Model:
+        """Return an untrained one, with logits of standard deviation ``scale``."""
+        device = job.data.device
+        supernet = place(job.space.supernet(seed=job.seed), device)
+        parameters = ArchitectureParameters(job.space.mixtures.options(), seed=job.seed, scale=scale).to(device)
+        cost = ExpectedCost(job.table, loss.cost)
+        equal = {name: torch.full_like(p, 1 / len(p)) for name, p in parameters.probabilities().items()}
+        limit = job.limits[loss.cost].high if loss.cost in job.limits else None
+        return Model(supernet, parameters, cost, loss, loss.target or limit or float(cost(equal)))
+
+    def loss_of(self, turn: Turn, choice: Choice, probabilities: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss of a choice on the turn's images, a scalar; ``probabilities`` weigh the cost."""
+        cross_entropy = turn.batch.loss(lambda x: self.supernet(x, choice))
+        return self.loss(cross_entropy, self.cost(probabilities), target=self.target)
+
+    def architecture(self, job: Job, path: Mapping[str, int]) -> Architecture:
+        """Return the architecture that a choice of one option each stands for."""
+        hot = {name: [float(i == path[name]) for i in range(len(o))] for name, o in self.parameters.options.items()}
+        return job.space.mixtures.strongest(hot)
+
+    def descend(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Update the architecture parameters by the gradient of ``loss``; none of the weights is computed."""
+        parameters = list(self.parameters.parameters())
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient  # none for a decision that the drawn path does not reach
+        optimizer.step()
+
+
+def learn(
+    job: Job, model: Model, training: Recipe, architecture: ArchitectureRecipe, *, draw: Draw, update: Update
+) -> None:
+    """Train, or continue from the checkpoint: weights on training images, architecture on search-validation ones."""
+
+    def passes(step: int) -> Sequence[Pass]:
+        with torch.no_grad():
+            choice = draw(step, torch_generator(job.seed, step, PATHS))
+        return [partial(_called, model.supernet, choice)]
+
+    def scalars() -> dict[str, float]:
+        expected = float(model.cost(model.parameters.probabilities()))
+        return {"entropy": model.parameters.entropy(), f"expected {model.loss.cost}": expected}
+
+    optimizer = adam(model.parameters, architecture)
+    learner = Learner(
+        module=model.parameters, optimizer=optimizer, update=lambda turn: update(turn, optimizer), recipe=architecture
+    )
+    held_out = held_out_steps(job.data, architecture, seed=job.seed)
+    updates = alternately(Updates(passes=passes, scalars=scalars), learner, held_out, seed=job.seed)
+    with job.phase("supernet") as advance:
+        train_by(updates, model.supernet, job.data, training, seed=job.seed, watch=job.watch("supernet", advance))
+
+
+def judged(
+    job: Job, model: Model, *, candidates: int, rank_by: RankBy, training_passes: float, deciding_passes: float
+) -> Found:
+    """Return the best of ``candidates`` likely architectures within the limits, by inherited weights.
+
+    The first is the most likely one, the others are drawn. Random search may spend as many evaluations as these, and as
+    the steps of the architecture cost, both in forward passes of one image through an average network.
+    """
+    probabilities = {name: p.tolist() for name, p in model.parameters.probabilities().items()}
+    job.journal.record("probabilities", probabilities)
+    first = _most_likely(job, probabilities)
+    inherited, score = Inherited(job.space, model.supernet, job.data), SCORES[rank_by]
+    search = Likely(job.space.mixtures, probabilities, job.allows, first=first)
+    history = run_arm(job, search, inherited, name="likely", evaluations=candidates)
+    each = len(job.data.calibration) + len(job.data.validation)
+    spent = training_passes + deciding_passes + each * len(history)
+    best = best_first(history, score)[0].architecture
+    return Found(best, score, inherited, len(history) + round(deciding_passes / each), spent)
+
+
+def cost_of_mixture(job: Job) -> float:
+    """Return how many average networks a pass through the mixture of all options costs, by FLOPs."""
+    generator = np.random.default_rng(job.seed)
+    average = np.mean([job.table(job.space.decisions.sample(generator))["flops"] for _ in range(DRAWS)])
+    column = list(job.table.names).index("flops")
+    everything = job.table.fixed[column] + sum(rows[:, column].sum() for rows in job.table.options.values())
+    return float(everything / average)
+
+
+def deciding_images(job: Job, training: Recipe, architecture: ArchitectureRecipe) -> int:
+    """Return how many images the architecture steps of a training see in all."""
+    held_out = held_out_steps(job.data, architecture, seed=job.seed)
+    epochs = max(0, training.epochs - architecture.warmup_epochs)
+    if architecture.cadence == "epoch":
+        return epochs * (architecture.steps or held_out.steps_per_epoch) * held_out.inputs_per_step
+    steps = epochs * (steps_of(job.data, training) // training.epochs)
+    return -(-steps // architecture.every) * held_out.inputs_per_step
+
+
+def _most_likely(job: Job, probabilities: Weights) -> Architecture:
+    strongest = job.space.mixtures.strongest(probabilities)
+    if job.allows(strongest):
+        return strongest
+    return check_feasible(job.limits, job.space.decisions, job.table, np.random.default_rng(job.seed))
+
+
+def _called(supernet: Supernet, choice: Choice, images: Tensor) -> Tensor:
+    logits: Tensor = supernet(images, choice)
+    return logits
