@@ -55,7 +55,8 @@ def _contents(block: nn.Module) -> nn.Module:
     for name, buffer in block.named_buffers(recurse=False):
         bare.register_buffer(name, buffer)
     for name, child in block.named_children():
-        bare.add_module(name, _contents(child) if _is_ours(child) else plain(child))
+        if not isinstance(child, TrainingOnly):
+            bare.add_module(name, _contents(child) if _is_ours(child) else plain(child))
     return bare
 
 

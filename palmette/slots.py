@@ -31,7 +31,7 @@ class Alternative:
     """One of the modules that a slot can run, for counting what it costs."""
 
     conditions: tuple[Case, ...]
-    """When it runs: under all of these, on the slot's own decisions."""
+    """When it runs: under all of these, on the slot's own decisions; a part beside them all, if there are none."""
     module: nn.Module
     inputs: int | None = None
     """Channels of its input, where the conditions decide them."""

@@ -5,13 +5,14 @@ Those of the DARTS evaluation networks (Liu et al., 2019, appendix A.2.1; introd
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 WIDE = 768
 
 
 def auxiliary_head(inputs: int, classes: int, *, stride: int, last_norm: bool = True) -> nn.Sequential:
-    """Return the head on ``[N, inputs, H, W]``, H and W at least 5 and at least ``5 + stride``.
+    """Return the head on ``[N, inputs, H, W]``.
 
     Args:
         inputs: channels.
@@ -22,7 +23,7 @@ def auxiliary_head(inputs: int, classes: int, *, stride: int, last_norm: bool = 
     norm = [nn.BatchNorm2d(WIDE)] if last_norm else []
     return nn.Sequential(
         nn.ReLU(),  # not in place: the next cells read the same features
-        nn.AvgPool2d(5, stride=stride, count_include_pad=False),
+        _Pool(stride),
         nn.Conv2d(inputs, 128, 1, bias=False),
         nn.BatchNorm2d(128),
         nn.ReLU(inplace=True),
@@ -33,3 +34,15 @@ def auxiliary_head(inputs: int, classes: int, *, stride: int, last_norm: bool = 
         nn.Flatten(),
         nn.Linear(WIDE, classes),
     )
+
+
+class _Pool(nn.Module):
+    """Average pooling of 5x5; maps too small for two such windows, on smaller images, are pooled to 2x2 as well."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        fits = min(x.shape[2:]) >= 5 + self.stride
+        return avg_pool2d(x, 5, self.stride) if fits else adaptive_avg_pool2d(x, 2)

@@ -65,6 +65,8 @@ class CostTable:
         """Costs of each option of each decision, int64 ``[options, 3]``."""
         self.joint: dict[tuple[str, ...], npt.NDArray[np.int64]] = {}
         """Costs that depend on several decisions together, int64 ``[options, options, ..., 3]``."""
+        self._known: dict[tuple[nn.Module, Shape], tuple[tuple[int, ...], npt.NDArray[np.int64]]] = {}
+        """Output shape and costs of modules without slots that have been run; empty in the end."""
         with torch.device("meta"):
             network = space.definition().to("meta")
         try:
@@ -75,6 +77,7 @@ class CostTable:
                 f"space {space.name!r}: it cannot run an input of shape {self.input_shape} ({why}); "
                 "give data that fit the network, or mend the option"
             ) from None
+        self._known.clear()
 
     def __call__(self, architecture: Architecture) -> dict[str, int]:
         """Return ``{"flops", "params", "acts"}`` of one architecture."""
@@ -101,12 +104,18 @@ class CostTable:
 
     def _add(self, module: nn.Module, shape: Shape, conditions: tuple[Case, ...]) -> tuple[int, ...]:
         """Add the costs of ``module``, which runs under ``conditions``, and of its slots; return its output shape."""
+        if (module, shape) in self._known:
+            output, counted = self._known[module, shape]
+            self._enter_costs(conditions, counted)
+            return output
         reached: list[tuple[Slot, Sequence[Shape]]] = []
         with torch.device("meta"):
             fill_all(module).eval()
         for slot in _outermost(module):
             slot.register_forward_pre_hook(partial(_enter, reached))
         output, counted = self._run(module, shape, 0)
+        if not reached:
+            self._known[module, shape] = output, counted
         self._enter_costs(conditions, counted)
         varying = [self._add_alternatives(slot, inside, conditions) for slot, inside in reached]
         if any(varying) and not conditions and self._run(module, shape, -1)[1].tolist() != counted.tolist():
@@ -141,7 +150,8 @@ class CostTable:
             inside = shape if a.inputs is None else (a.inputs, *shape[1:])
             output = self._add(a.module, inside, above + a.conditions)
             varying = varying or a.inputs is not None or a.outputs is not None
-            outputs.setdefault(output if a.outputs is None else output[1:], a.conditions)
+            if a.conditions:
+                outputs.setdefault(output if a.outputs is None else output[1:], a.conditions)
         if len(outputs) > 1:
             (one, first), (other, second) = list(outputs.items())[:2]
             raise ArchitectureError(

@@ -42,6 +42,26 @@ def _batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: An
     return x.new_empty(x.shape), x.new_empty(0), x.new_empty(0)  # evaluation mode: nothing saved for a gradient
 
 
+def _max_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int] = (), *geometry: Any) -> Any:
+    padding, dilation, rounds_up = (*geometry, *((0, 0), (1, 1), False)[len(geometry) :])
+    shape = None if rounds_up or max(dilation) > 1 else _pooled(x, kernel, stride, padding)
+    return None if shape is None else (x.new_empty(shape), x.new_empty(shape, dtype=torch.int64))
+
+
+def _average_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int] = (), *geometry: Any) -> Any:
+    padding, rounds_up = (*geometry, *((0, 0), False)[len(geometry) :])[:2]
+    shape = None if rounds_up else _pooled(x, kernel, stride, padding)
+    return None if shape is None else x.new_empty(shape)
+
+
+def _pooled(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> list[int] | None:
+    if x.dim() != 4 or not len(kernel) == len(padding) == 2 or len(stride) not in (0, 2):
+        return None
+    sizes = zip(x.shape[2:], kernel, stride or kernel, padding, strict=True)
+    out = [(size + 2 * p - k) // s + 1 for size, k, s, p in sizes]
+    return [*x.shape[:2], *out] if min(out) > 0 else None
+
+
 def _mean(x: Tensor, dims: Sequence[int] | None, keepdim: bool = False, **_: Any) -> Any:
     if not dims:
         return None
@@ -80,6 +100,8 @@ _POINTWISE += [_aten.hardswish.default, _aten.hardswish_.default, _aten.hardsigm
 _RULES: Mapping[Any, Rule] = {
     _aten.convolution.default: _convolution,
     _aten.native_batch_norm.default: _batch_norm,
+    _aten.max_pool2d_with_indices.default: _max_pool,
+    _aten.avg_pool2d.default: _average_pool,
     _aten.mean.dim: _mean,
     _aten.cat.default: _cat,
     _aten.mm.default: _product,

@@ -43,10 +43,7 @@ SMALL = Network(channels=8, cells=5)
 
 
 def darts(*, classes: int = 10, channels: int = 3, searched: Network = SEARCHED, retrained: Network = CIFAR) -> Space:
-    """Return the space of 1.08e18 pairs of cells; input ``[N, channels, H, W]`` with H and W divisible by 4.
-
-    The auxiliary head of ``retrained`` needs images of at least 32x32.
-    """
+    """Return the space of 1.08e18 pairs of cells; input ``[N, channels, H, W]`` with H and W divisible by 4."""
     final = darts_space(retrained, classes=classes, channels=channels)
     return darts_space(searched, classes=classes, channels=channels, stand_alone=final)
 
@@ -78,7 +75,7 @@ class CellNetwork(nn.Module):
         last = self.stem[1](before)
         second = None
         for index, cell in enumerate(self.cells):
-            before, last = last, cell(before, last)
+            before, last = last, cell((before, last))
             if self.training and self.auxiliary is not None and index == self.auxiliary_after:
                 second = self.auxiliary(last)
         logits: Tensor = self.head(last)

@@ -26,7 +26,7 @@ from palmette.choice import has_pick, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Weights, strongest_inputs
-from palmette.slots import Slot
+from palmette.slots import Alternative, Case, Slot
 
 KINDS = ("normal", "reduce")
 NODES = (2, 3, 4, 5)
@@ -108,8 +108,8 @@ class Cell(nn.Module):
         self.states = tuple(states)
         """Which state each operation reads; two operations for each node in turn."""
 
-    def forward(self, before: Tensor, last: Tensor) -> Tensor:
-        states = [self.preprocess[0](before), self.preprocess[1](last)]
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        states = [self.preprocess[0](inputs[0]), self.preprocess[1](inputs[1])]
         reads = list(zip(self.operations, self.states, strict=True))
         for (one, i), (other, j) in zip(reads[::2], reads[1::2], strict=True):
             states.append(one(states[i]) + other(states[j]))
@@ -119,9 +119,9 @@ class Cell(nn.Module):
 class CellSlot(Slot):
     """A cell with all operations on all edges. Its decisions are shared by all cells of its kind.
 
-    Takes the outputs of the last cell but one, ``[N, before, H, W]`` (twice the height and width where the last cell
-    reduced), and of the last cell, ``[N, last, H, W]``; returns ``[N, 4 * channels, H, W]``, and a reduction cell half
-    the height and width.
+    Takes a pair: the output of the last cell but one, ``[N, before, H, W]`` (twice the height and width where the last
+    cell reduced), and that of the last cell, ``[N, last, H, W]``. Returns ``[N, 4 * channels, H, W]``, with half the
+    height and width where it reduces.
     """
 
     def __init__(
@@ -142,6 +142,22 @@ class CellSlot(Slot):
     def nested(self) -> Iterator[tuple[Condition, nn.Module]]:
         return iter(())
 
+    def alternatives(self) -> Iterator[Alternative]:
+        for position, module in enumerate(self._preprocess()):
+            yield Alternative((), module, position=position)
+        operations = {name: self._operation(name, 0) for name in OPERATIONS}
+        free = [name for name, operation in operations.items() if isinstance(operation, nn.Identity)]
+        for node, (place, side) in itertools.product(NODES, enumerate(("first", "second"))):
+            name = f"{self.kind}_node{node}"
+            for operation, module in operations.items():
+                if operation in free:
+                    continue
+                conditions: list[Case] = [(f"{name}_{side}", operation)]
+                if operation == "skip_connect" and node > NODES[0]:  # costs something where it has to reduce only
+                    reducing = frozenset(f"{i}+{j}" for i, j in pairs(node) if (i, j)[place] < NODES[0])
+                    conditions.insert(0, (f"{name}_inputs", reducing))
+                yield Alternative(tuple(conditions), module, inputs=self.channels, position=1)
+
     def build(self, architecture: Architecture) -> nn.Module:
         chosen = _chosen(self.kind, architecture)
         operations = [self._operation(MIXED[op], state) for state, _, op in chosen]
@@ -156,12 +172,12 @@ class CellSlot(Slot):
     def active(self, architecture: Architecture) -> nn.Module:
         return self._single(_chosen(self.kind, architecture))
 
-    def forward(self, before: Tensor, last: Tensor) -> Tensor:
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         assert self.preprocess is not None
         assert self.edges is not None
         single = None if has_pick(edge(self.kind, *EDGES[0])) else _single_path(self.kind)
         if single is not None:
-            result: Tensor = self._single(single)(before, last)
+            result: Tensor = self._single(single)(inputs)
             return result
         if not self.searched:
             raise ArchitectureError(
@@ -169,7 +185,7 @@ class CellSlot(Slot):
             )
         weights = _edge_weights(self.kind)
         nodes = {node: Sum() for node in NODES}
-        states: list[Tensor] = [self.preprocess[0](before), self.preprocess[1](last)]
+        states: list[Tensor] = [self.preprocess[0](inputs[0]), self.preprocess[1](inputs[1])]
         like = states[1][:, :, :: self._stride(0), :: self._stride(0)]
         for i in range(NODES[-1]):
             if i >= NODES[0]:

@@ -69,6 +69,10 @@ OPERATIONS = [
     (aten.convolution.default, (x[0], torch.randn(7, 7, 3), None, [1], [0], [1], False, [0], 1), {}),
     (aten.native_batch_norm.default, (x, vector, vector, vector, vector.square(), False, 0.1, 1e-5), {}),
     (aten.native_batch_norm.default, (x, None, None, vector, vector.square(), False, 0.1, 1e-5), {}),
+    (aten.max_pool2d_with_indices.default, (x, [3, 2], [2, 1], [1, 1]), {}),
+    (aten.max_pool2d_with_indices.default, (x, [3, 3]), {}),
+    (aten.avg_pool2d.default, (x, [3, 3], [2, 2], [1, 1], False, False), {}),
+    (aten.avg_pool2d.default, (x, [2, 2]), {}),
     (aten.mean.dim, (x, [-1, -2], True), {}),
     (aten.mean.dim, (x, [1]), {}),
     (aten.cat.default, ([x, x[:, :2]], 1), {}),
@@ -95,6 +99,10 @@ REFUSED = [
     (aten.convolution.default, (x, torch.randn(4, 6, 9, 9), None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)),
     (aten.convolution.default, (x, torch.randn(6, 4, 3, 3), None, [1, 1], [0, 0], [1, 1], True, [0, 0], 1)),
     (aten.native_batch_norm.default, (x, vector[:5], vector, vector, vector, False, 0.1, 1e-5)),
+    (aten.max_pool2d_with_indices.default, (x, [3, 3], [2, 2], [0, 0], [2, 2])),
+    (aten.max_pool2d_with_indices.default, (x, [9, 9], [2, 2])),
+    (aten.avg_pool2d.default, (x, [3, 3], [2, 2], [1, 1], True)),
+    (aten.avg_pool2d.default, (x[0], [3, 3], [2, 2])),
     (aten.cat.default, ([x, x[:, :, :2]], 1)),
     (aten.mm.default, (x[0, 0], y[0, 0])),
     (aten.addmm.default, (vector, x[0, 0], y[0, 0].T)),
@@ -113,9 +121,11 @@ def test_counting_a_convolutional_space_does_not_import_the_compiler() -> None:
     code = """
 import sys
 from palmette.costs.complexity import CostTable
+from palmette.spaces.darts import SMALL_SEARCHED, darts
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.shuffle_choice import shuffle_choice
 CostTable(nas_bench_macro(), (3, 32, 32)), CostTable(shuffle_choice(), (3, 224, 224))
+CostTable(darts(searched=SMALL_SEARCHED), (3, 32, 32))
 sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
