@@ -18,6 +18,9 @@ from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.spos import SPOS
 from palmette.recipes import methods as settings_of
+from palmette.recipes.darts import darts as darts_recipe
+from palmette.recipes.darts import darts_imagenet as darts_imagenet_recipe
+from palmette.recipes.darts import darts_small as darts_small_recipe
 from palmette.recipes.fbnet import fbnet as fbnet_recipe
 from palmette.recipes.fbnet import small_mobile as small_mobile_recipe
 from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
@@ -132,6 +135,24 @@ def _proxyless_small(classes: int, channels: int) -> Space:
     return proxyless_small(classes=classes, channels=channels)
 
 
+def _darts(classes: int, channels: int) -> Space:
+    from palmette.spaces.darts import darts
+
+    return darts(classes=classes, channels=channels)
+
+
+def _darts_imagenet(classes: int, channels: int) -> Space:
+    from palmette.spaces.darts import darts_imagenet
+
+    return darts_imagenet(classes=classes, channels=channels)
+
+
+def _darts_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.darts import darts_small
+
+    return darts_small(classes=classes, channels=channels)
+
+
 SPACES = {
     "small-images": NamedSpace(
         "6 layers of plain or inverted-residual convolutions, for images of 8x8 to 32x32",
@@ -213,6 +234,30 @@ SPACES = {
         10,
         _proxyless_small,
         small_mobile_recipe,
+    ),
+    "darts": NamedSpace(
+        "a normal and a reduction cell of 7 operations, searched in 8 cells and trained in 20",
+        "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019",
+        (3, 32, 32),
+        10,
+        _darts,
+        darts_recipe,
+    ),
+    "darts-imagenet": NamedSpace(
+        "the same cells for 224x224 images, trained in a network of 14",
+        "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019",
+        (3, 224, 224),
+        1000,
+        _darts_imagenet,
+        darts_imagenet_recipe,
+    ),
+    "darts-small": NamedSpace(
+        "the same cells in networks that a CPU trains, 3 cells in the search and 5 in the end",
+        "this library, after DARTS",
+        (3, 32, 32),
+        10,
+        _darts_small,
+        darts_small_recipe,
     ),
 }
 

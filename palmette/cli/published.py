@@ -35,7 +35,24 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, in
         **fbnet_v2.PUBLISHED,
         **proxyless.PUBLISHED,
     }
-    return shuffle | {name: partial(mobile, network) for name, network in layered.items()}
+    return {**shuffle, **{name: partial(mobile, network) for name, network in layered.items()}, **_published_cells()}
+
+
+def _published_cells() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, int]]]]:
+    """Return the cells of DARTS and its relatives in the networks for CIFAR-10, and, so called, for ImageNet."""
+    import torch
+
+    from palmette.spaces.darts import darts, darts_imagenet
+    from palmette.spaces.darts_genotypes import GENOTYPES, Genotype
+
+    def make(genotype: Genotype, large: bool) -> tuple[nn.Module, tuple[int, int, int]]:
+        space = (darts_imagenet() if large else darts()).stand_alone
+        with torch.device("meta"):
+            network = space.build(genotype.architecture(space.decisions), seed=0)
+        return network, (3, 224, 224) if large else (3, 32, 32)
+
+    small = {name: partial(make, genotype, False) for name, genotype in GENOTYPES.items()}
+    return small | {f"{name}-imagenet": partial(make, genotype, True) for name, genotype in GENOTYPES.items()}
 
 
 def published_anynets() -> Mapping[str, tuple[AnyNet, int]]:

@@ -42,14 +42,26 @@ def _batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: An
     return x.new_empty(x.shape), x.new_empty(0), x.new_empty(0)  # evaluation mode: nothing saved for a gradient
 
 
-def _max_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int] = (), *geometry: Any) -> Any:
-    padding, dilation, rounds_up = (*geometry, *((0, 0), (1, 1), False)[len(geometry) :])
+def _max_pool(
+    x: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    rounds_up: bool = False,
+) -> Any:
     shape = None if rounds_up or max(dilation) > 1 else _pooled(x, kernel, stride, padding)
     return None if shape is None else (x.new_empty(shape), x.new_empty(shape, dtype=torch.int64))
 
 
-def _average_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int] = (), *geometry: Any) -> Any:
-    padding, rounds_up = (*geometry, *((0, 0), False)[len(geometry) :])[:2]
+def _average_pool(
+    x: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    rounds_up: bool = False,
+    *_: Any,
+) -> Any:
     shape = None if rounds_up else _pooled(x, kernel, stride, padding)
     return None if shape is None else x.new_empty(shape)
 

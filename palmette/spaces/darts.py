@@ -37,24 +37,35 @@ class Network:
 
 SEARCHED = Network(channels=16, cells=8, searched=True)
 CIFAR = Network(channels=36, cells=20)
+SEARCHED_IMAGENET = Network(channels=16, cells=8, stem="imagenet", searched=True)
 IMAGENET = Network(channels=48, cells=14, stem="imagenet")
 SMALL_SEARCHED = Network(channels=4, cells=3, searched=True)
 SMALL = Network(channels=8, cells=5)
 
 
-def darts(*, classes: int = 10, channels: int = 3, searched: Network = SEARCHED, retrained: Network = CIFAR) -> Space:
+def darts(*, classes: int = 10, channels: int = 3) -> Space:
     """Return the space of 1.08e18 pairs of cells; input ``[N, channels, H, W]`` with H and W divisible by 4."""
-    final = darts_space(retrained, classes=classes, channels=channels)
-    return darts_space(searched, classes=classes, channels=channels, stand_alone=final)
+    return darts_space("darts", SEARCHED, classes=classes, channels=channels, retrained=CIFAR)
 
 
-def darts_space(network: Network, *, classes: int, channels: int, stand_alone: Space | None = None) -> Space:
-    """Return the space over one network; ``stand_alone`` is the space over the one that is trained in the end."""
+def darts_imagenet(*, classes: int = 1000, channels: int = 3) -> Space:
+    """Return the same cells in networks for large images; input ``[N, channels, H, W]``, H and W divisible by 32."""
+    return darts_space("darts-imagenet", SEARCHED_IMAGENET, classes=classes, channels=channels, retrained=IMAGENET)
+
+
+def darts_small(*, classes: int = 10, channels: int = 3) -> Space:
+    """Return the same cells in networks that a CPU trains: 3 cells of 4 channels, and 5 of 8 in the end."""
+    return darts_space("darts-small", SMALL_SEARCHED, classes=classes, channels=channels, retrained=SMALL)
+
+
+def darts_space(name: str, network: Network, *, classes: int, channels: int, retrained: Network | None = None) -> Space:
+    """Return the space of cells over one network; ``retrained`` is the network that is trained in the end."""
+    final = None if retrained is None else darts_space(name, retrained, classes=classes, channels=channels)
     return Space(
         partial(cell_network, network, classes=classes, channels=channels),
-        name="darts",
+        name=name,
         mixtures=[mixture(kind) for kind in KINDS],
-        stand_alone=stand_alone,
+        stand_alone=final,
     )
 
 

@@ -16,7 +16,7 @@ from palmette.costs.complexity import COSTS, CostTable, complexity
 from palmette.graph_slots import AnyOf, OneOfInputs
 from palmette.slots import OneOf
 from palmette.space import Space
-from palmette.spaces.darts import SMALL, SMALL_SEARCHED, darts, darts_space
+from palmette.spaces.darts import SMALL, darts_small, darts_space
 from palmette.spaces.fbnet import Macro, fbnet
 from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
 from palmette.spaces.nas_bench_macro import nas_bench_macro
@@ -81,8 +81,8 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, int, int]]] = {
     "fair-mobile": (lambda: fair_mobile(classes=10), (3, 64, 64)),
     "fbnet": (lambda: fbnet(classes=10, macro=Macro(stages=((16, 1, 1), (24, 3, 2)))), (3, 16, 16)),
     "proxyless": (lambda: proxyless(classes=10, stages=((24, 3, 2), (40, 1, 1))), (3, 16, 16)),
-    "darts-small": (lambda: darts(searched=SMALL_SEARCHED), (3, 16, 16)),
-    "darts-small-retrained": (lambda: darts_space(SMALL, classes=10, channels=3), (3, 16, 16)),
+    "darts-small": (darts_small, (3, 16, 16)),
+    "darts-small-retrained": (lambda: darts_space("darts-small", SMALL, classes=10, channels=3), (3, 16, 16)),
     "nested": (nested, (3, 9, 9)),
     "graph": (graph, (3, 8, 8)),
     "widths": (widths, (3, 8, 8)),

@@ -121,11 +121,11 @@ def test_counting_a_convolutional_space_does_not_import_the_compiler() -> None:
     code = """
 import sys
 from palmette.costs.complexity import CostTable
-from palmette.spaces.darts import SMALL_SEARCHED, darts
+from palmette.spaces.darts import darts_small
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.shuffle_choice import shuffle_choice
 CostTable(nas_bench_macro(), (3, 32, 32)), CostTable(shuffle_choice(), (3, 224, 224))
-CostTable(darts(searched=SMALL_SEARCHED), (3, 32, 32))
+CostTable(darts_small(), (3, 32, 32))
 sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,14 +12,14 @@ from palmette.costs.complexity import complexity
 from palmette.errors import ArchitectureError
 from palmette.mixtures import strongest_inputs
 from palmette.space import Space, Supernet
-from palmette.spaces.darts import CIFAR, IMAGENET, SMALL, SMALL_SEARCHED, darts, darts_space
+from palmette.spaces.darts import CIFAR, IMAGENET, SMALL_SEARCHED, Network, darts, darts_small, darts_space
 from palmette.spaces.darts_cell import EDGES, KINDS, MIXED, NODES, OPERATIONS, CellSlot, cell_inputs, edge
 from palmette.spaces.darts_genotypes import GENOTYPES, Genotype, genotype
 
 
 @pytest.fixture(scope="module")
 def space() -> Space:
-    return darts(searched=SMALL_SEARCHED, retrained=SMALL)
+    return darts_small()
 
 
 def test_there_are_as_many_cells_as_the_paper_counts() -> None:
@@ -71,7 +71,7 @@ def test_in_training_both_heads_answer_and_in_evaluation_one(space: Space) -> No
 
 @pytest.mark.parametrize("name", GENOTYPES)
 def test_a_genotype_is_read_and_written_as_the_same_cells(name: str) -> None:
-    decisions = darts_space(SMALL_SEARCHED, classes=10, channels=3).decisions
+    decisions = darts_space("cells", SMALL_SEARCHED, classes=10, channels=3).decisions
     architecture = GENOTYPES[name].architecture(decisions)
     assert genotype(architecture).architecture(decisions) == architecture
 
@@ -182,8 +182,8 @@ def test_weights_for_a_network_that_is_trained_alone_are_refused(space: Space) -
         supernet(torch.zeros(2, 3, 32, 32), {name: one_hot(1, 8) for name in space.mixtures.options()})
 
 
-def built(size: object, name: str, classes: int = 10) -> nn.Module:
-    space = darts_space(size, classes=classes, channels=3)  # type: ignore[arg-type]
+def built(size: Network, name: str, classes: int = 10) -> nn.Module:
+    space = darts_space("cells", size, classes=classes, channels=3)
     with torch.device("meta"):
         return space.build(GENOTYPES[name].architecture(space.decisions), seed=0)
 
