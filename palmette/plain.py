@@ -2,7 +2,8 @@
 
 Blocks of this package (a residual block, say) are traced with ``torch.fx`` into graph modules whose only parts
 are PyTorch's own; the user's modules stay as they are. The result can be pickled, exported and used where
-palmette is not installed.
+palmette is not installed. Language models are the exception: a loop over time is no fixed graph, so they stay as they
+are.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ class TrainingOnly(nn.Module):
         return result
 
 
+class Untraced(nn.Module):
+    """A module whose computation depends on the length of its input, so that tracing cannot follow it."""
+
+
 def plain(network: nn.Module) -> nn.Module:
     """Return ``network`` with every module of this package replaced by an equal graph module, sharing its tensors."""
+    if isinstance(network, Untraced):
+        return network
     if _is_ours(network):
         return _trace(network)
     for name, child in network.named_children():

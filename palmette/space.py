@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +41,15 @@ class Supernet(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor, choice: Choice) -> Tensor:
-        """Return the network's output for ``choice``: per decision an index, indices, weights or a gate."""
+    def forward(self, x: Any, choice: Choice) -> Any:
+        """Return the network's output for ``choice``: per decision an index, indices, weights or a gate.
+
+        Args:
+            x: one tensor for most networks, a ``Segment`` for language models.
+            choice: what to run.
+        """
         with chosen(choice):
-            result: Tensor = self.network(x)
-        return result
+            return called(self.network, x)
 
 
 class Space:
@@ -122,6 +127,11 @@ class Space:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # weights are initialised on the CPU
             return fill(self.definition())
+
+
+def called(network: nn.Module, x: Any) -> Any:
+    """Return the network's output for one input: a tensor, or a tuple of the network's arguments."""
+    return network(*x) if isinstance(x, tuple) else network(x)
 
 
 def chain(network: nn.Module) -> list[nn.Module]:

@@ -16,7 +16,7 @@ def read_architecture(text: str, decisions: Decisions) -> Architecture:
     return decisions.parse(text)
 
 
-def shape_of(text: str) -> tuple[int, tuple[int, int, int]] | None:
+def shape_of(text: str) -> tuple[int, tuple[int, ...]] | None:
     """Return classes and input shape of the run that wrote an architecture's file, if its weights lie beside it."""
     weights = Path(text).with_name("network.safetensors")
     if not text.endswith(".json") or not weights.exists():

@@ -57,10 +57,10 @@ def _print_space(name: str, codes: Sequence[str], resolution: int | None) -> Non
         raise PalmetteError(f"cost: no code was given for {name}; give codes, .json files, or - to read codes")
     tables: dict[object, CostTable] = {}
     for code in _expand(codes):
-        classes, (channels, height, width) = shape_of(code) or (entry.classes, entry.input_shape)
-        shape = (channels, resolution or height, resolution or width)
+        classes, shape = shape_of(code) or (entry.classes, entry.input_shape)
+        shape = entry.shape_at(shape, resolution)
         if (classes, shape) not in tables:
-            tables[classes, shape] = CostTable(entry.build(classes, channels).stand_alone, shape)
+            tables[classes, shape] = CostTable(entry.build(classes, shape[0]).stand_alone, shape)
         table = tables[classes, shape]
         architecture = read_architecture(code, table.decisions)
         facts = {"space": name, "code": code, "canonical": table.decisions.code(architecture)}

@@ -42,9 +42,9 @@ def run(arguments: Sequence[str]) -> None:
     architecture = read_file(options.architecture)
     entry = named(SPACES, architecture.space, "space")
     file = options.architecture / "architecture.json" if options.architecture.is_dir() else options.architecture
-    classes, (channels, height, width) = shape_of(str(file)) or (entry.classes, entry.input_shape)
-    space = entry.build(classes, channels).stand_alone
-    table = CostTable(space, (channels, options.resolution or height, options.resolution or width))
+    classes, shape = shape_of(str(file)) or (entry.classes, entry.input_shape)
+    space = entry.build(classes, shape[0]).stand_alone
+    table = CostTable(space, entry.shape_at(shape, options.resolution))
     rows = layer_rows(space, table, space.decisions.check(architecture))
     write_text(options.out, draw(rows))
     print(options.out)

@@ -1,4 +1,4 @@
-"""``palmette evaluate``: accuracy of a trained network on test images."""
+"""``palmette evaluate``: accuracy of a trained network on test images, or perplexity on test text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from palmette.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Print accuracy and loss of a trained network on test images, as one JSON line.
+    """Print accuracy (of text, perplexity) and loss of a trained network on test data, as one JSON line.
 
     Examples: `palmette evaluate runs/mine --data images.npz`.
     """
@@ -39,15 +39,23 @@ def run(arguments: Sequence[str]) -> None:
     import dataclasses
 
     from palmette.cli.trained import trained
-    from palmette.data.sources import load
+    from palmette.data.sources import load_any
+    from palmette.data.text import Corpus
     from palmette.evaluation.score import score
 
     network, card = trained(options.network)
-    data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
+    data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
     if data.input_shape != card.input_shape or len(data.classes) != len(card.classes):
         raise DataError(
             f"data {options.data!r}: images {data.input_shape} of {len(data.classes)} classes were given, the network "
             f"takes {card.input_shape} of {len(card.classes)}; give the data it was trained for"
         )
+    if isinstance(data, Corpus):
+        if data.classes != card.classes:
+            raise DataError(
+                f"data {options.data!r}: its vocabulary is not the network's; give the text it learned from"
+            )
+        print(json.dumps({"tokens": len(data.test), **score(network, data.test, data)}))
+        return
     data = dataclasses.replace(data, mean=card.mean, std=card.std)
     print(json.dumps({"images": len(data.test), **score(network, data.test, data)}))

@@ -37,6 +37,8 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.export.onnx import export_onnx
 
     network, card = trained(options.network)
+    if len(card.input_shape) == 1:
+        raise PalmetteError("export: a language model's loop over time has no ONNX form here; use network.safetensors")
     difference = export_onnx(network, options.onnx, card.input_shape)
     facts = {"onnx": str(options.onnx), "largest_difference": difference, "mean": card.mean, "std": card.std}
     print(json.dumps(facts))

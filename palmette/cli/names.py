@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from palmette.errors import PalmetteError
+from palmette.errors import DataError, PalmetteError
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
@@ -27,10 +27,12 @@ from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
 from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
 from palmette.recipes.proxyless import proxyless as proxyless_recipe
+from palmette.recipes.recurrent import darts_recurrent, enas_recurrent, small_recurrent
 from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
 from palmette.recipes.small_images import small_images as small_images_recipe
 
 if TYPE_CHECKING:
+    from palmette.data.text import Data
     from palmette.methods.job import Method
     from palmette.space import Space
 
@@ -43,15 +45,27 @@ class NamedSpace:
 
     title: str
     paper: str
-    input_shape: tuple[int, int, int]
-    """Channels, height and width that costs are counted at without data."""
+    input_shape: tuple[int, ...]
+    """Channels, height and width that costs are counted at without data; of text ``(1,)``, a token."""
     classes: int
     build: Callable[[int, int], Space]
-    """``(classes, channels) -> Space``."""
+    """``(classes, channels) -> Space``; of text the classes are the words, and channels play no part."""
     spos: Callable[[], SPOS]
     """The settings it is searched with; other methods take over what they share with it."""
     threads: int = 0
     """CPU threads it is best searched with; 0 leaves the choice to PyTorch."""
+
+    def check_data(self, data: Data) -> None:
+        """Raise DataError where images are given for a space of language models, or text for one of images."""
+        if len(data.input_shape) != len(self.input_shape):
+            given, wanted = ("text", "images") if len(self.input_shape) > 1 else ("images", "text")
+            raise DataError(f"data {data.name!r}: {given} was given, and the space takes {wanted}; see 'palmette data'")
+
+    def shape_at(self, shape: tuple[int, ...], resolution: int | None) -> tuple[int, ...]:
+        """Return an input shape at another height and width; text has none."""
+        if resolution is not None and len(shape) == 1:
+            raise PalmetteError(f"resolution = {resolution} was given for a space of language models; leave it out")
+        return shape if resolution is None else (shape[0], resolution, resolution)
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,68 @@ def _darts_small(classes: int, channels: int) -> Space:
     return darts_small(classes=classes, channels=channels)
 
 
+def _enas_recurrent(words: int, channels: int) -> Space:
+    from palmette.spaces.recurrent_cell import enas_cells
+
+    return enas_cells(words)
+
+
+def _enas_recurrent_small(words: int, channels: int) -> Space:
+    from palmette.spaces.recurrent_cell import SMALL, enas_cells
+
+    return enas_cells(words, SMALL, name="enas-recurrent-small")
+
+
+def _darts_recurrent(words: int, channels: int) -> Space:
+    from palmette.spaces.recurrent_cell import darts_cells
+
+    return darts_cells(words)
+
+
+def _darts_recurrent_small(words: int, channels: int) -> Space:
+    from palmette.spaces.recurrent_cell import SMALL, darts_cells
+
+    return darts_cells(words, SMALL, name="darts-recurrent-small")
+
+
+_ENAS = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018"
+_DARTS = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019"
+
 SPACES = {
+    "enas-recurrent": NamedSpace(
+        "language models of 750 units, their recurrent cell a graph of 12 nodes",
+        _ENAS,
+        (1,),
+        10_000,
+        _enas_recurrent,
+        enas_recurrent,
+    ),
+    "enas-recurrent-small": NamedSpace(
+        "the same with 6 nodes and 64 units, for minutes on a CPU",
+        _ENAS,
+        (1,),
+        10_000,
+        _enas_recurrent_small,
+        small_recurrent,
+        threads=1,
+    ),
+    "darts-recurrent": NamedSpace(
+        "language models whose recurrent cell has 8 nodes after a first of tanh",
+        _DARTS,
+        (1,),
+        10_000,
+        _darts_recurrent,
+        darts_recurrent,
+    ),
+    "darts-recurrent-small": NamedSpace(
+        "the same with 5 nodes and 64 units, for minutes on a CPU",
+        _DARTS,
+        (1,),
+        10_000,
+        _darts_recurrent_small,
+        small_recurrent,
+        threads=1,
+    ),
     "small-images": NamedSpace(
         "6 layers of plain or inverted-residual convolutions, for images of 8x8 to 32x32",
         "this library's default",

@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     options = parse(Retrain, arguments, name="retrain", default=_defaults(arguments))
     assert isinstance(options, Retrain)
     from palmette.cli.trained import space_of
-    from palmette.data.sources import load
+    from palmette.data.sources import load_any
     from palmette.evaluation.from_scratch import train_alone
     from palmette.evaluation.score import score
     from palmette.export.weights import Card, save_weights
@@ -53,8 +53,9 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.training.loop import Watch
 
     architecture = read_file(options.architecture)
-    data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
+    data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
     space = space_of(architecture, classes=len(data.classes), channels=data.input_shape[0])
+    SPACES[space.name].check_data(data)
     architecture = space.decisions.check(architecture)
     settings = {name: value for name, value in plain(options).items() if name not in ("out", "resume")}
     begin = RunDirectory.open if options.resume else RunDirectory.create

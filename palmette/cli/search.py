@@ -53,7 +53,7 @@ class Search(Generic[M]):
     space: str = "small-images"
     """A space by name; 'palmette spaces' lists them."""
     data: str = "digits"
-    """digits, FILE.npz, FOLDER, FILE.parquet or hub:NAME; 'palmette data' describes the formats."""
+    """digits, FILE.npz, FOLDER, FILE.parquet, hub:NAME or help-topics; 'palmette data' describes the formats."""
     method: str = "spos"
     """A method by name; 'palmette methods' lists them, and '--method NAME --help' shows the options of one."""
     limits: LimitTexts = field(default_factory=LimitTexts)
@@ -120,7 +120,7 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
     import torch
 
     from palmette.costs.limits import Limits
-    from palmette.data.sources import load
+    from palmette.data.sources import load_any
     from palmette.evaluation.audit import read_table
     from palmette.methods.job import feasible_table, opened
 
@@ -132,7 +132,8 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
         torch.set_num_threads(options.threads)
     limits = Limits.from_mapping({name: text for name, text in vars(options.limits).items() if text is not None})
     device = chosen_device(options.device)
-    data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
+    data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
+    SPACES[options.space].check_data(data)
     space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
     table = feasible_table(space, data, limits, seed=options.seed)
     if options.audit.table is not None:

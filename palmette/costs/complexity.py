@@ -137,7 +137,7 @@ class CostTable:
         for hook in hooks:
             hook.remove()
         costs = np.array([counter.flops, sum(p.numel() for p in _own_parameters(module)), counter.acts])
-        return tuple(output.shape[1:]), costs
+        return tuple((output[0] if isinstance(output, tuple) else output).shape[1:]), costs
 
     def _add_alternatives(self, slot: Slot, shapes: Sequence[Shape], above: tuple[Case, ...]) -> bool:
         """Add the costs of what a slot can run; say whether conditions change the shape of its input or output."""

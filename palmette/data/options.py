@@ -14,7 +14,9 @@ from palmette.errors import DataError, PalmetteError
 SOURCES = {
     "digits": "the 8x8 grey digits inside scikit-learn; nothing to download",
     "FILE.npz": "arrays train_x, train_y, test_x, test_y; uint8 [N, H, W] or [N, H, W, C], integer labels from 0",
-    "FOLDER": "images as train/<class>/*.png or *.jpg, and test/<class>/... if there is a test part",
+    "FOLDER": "images as train/<class>/*.png or *.jpg, and test/<class>/... if there is a test part; "
+    "or text as *train*.txt, *valid*.txt and *test*.txt, gzipped or not, one sentence per line",
+    "help-topics": "the text of Python's own help pages, for recurrent spaces; nothing to download",
     "FILE.parquet": "a column of images and one of labels; or a folder of train*.parquet and test*.parquet",
     "hub:NAME": "an image classification data set of the Hugging Face hub; hub:NAME:COLUMN names its labels",
 }
@@ -27,7 +29,7 @@ ENOUGH_VALIDATION = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """How many images each role gets; every part is class-balanced as far as the classes reach."""
+    """How many images, or tokens of text, each role gets; images are class-balanced as far as the classes reach."""
 
     validation: int | float | None = None
     """Images held out of the training part: a number, or a fraction up to 0.5.
@@ -39,12 +41,16 @@ class Splits:
     """Use only so many images of the training part, validation included; by default all."""
     test: int | None = None
     """Use only so many images of the test part; by default all."""
+    words: int | None = None
+    """Of text, keep only so many words, the most frequent, the others are <unk>; by default all that train has."""
 
     def __post_init__(self) -> None:
         for name in ("calibration", "train", "test"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise DataError(f"splits: {name} = {value} was given; allowed are numbers of images from 1")
+        if self.words is not None and self.words < 2:
+            raise DataError(f"splits: words = {self.words} was given; allowed are numbers of words from 2")
         if self.validation is not None:
             low, high = (0.0, 0.5) if isinstance(self.validation, float) else (0, math.inf)
             if not low < self.validation <= high:

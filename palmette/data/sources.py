@@ -11,14 +11,27 @@ from pathlib import Path
 import numpy as np
 
 from palmette.data.arrays import Arrays, Part, from_arrays
+from palmette.data.help_topics import help_topics
 from palmette.data.hugging_face import read_hub, read_parquet
 from palmette.data.images import Dataset
 from palmette.data.npz import read_npz
 from palmette.data.options import SOURCES, Splits
 from palmette.data.pictures import read_folder
+from palmette.data.text import Data, holds_text, read_text
 from palmette.errors import DataError
 
 BRIGHTEST_DIGIT = 16
+
+
+def load_any(source: str, *, splits: Splits, seed: int, image_size: int | None = None) -> Data:
+    """Return what ``load`` does, or a corpus where the source is text."""
+    folder = Path(source).expanduser()
+    is_folder = source != "help-topics" and folder.is_dir() and holds_text(folder)
+    if source != "help-topics" and not is_folder:
+        return load(source, splits=splits, seed=seed, image_size=image_size)
+    if image_size is not None:
+        raise DataError(f"data {source!r}: image_size = {image_size} was given for text; leave it out")
+    return read_text(folder, splits) if is_folder else help_topics(splits)
 
 
 def load(source: str, *, splits: Splits, seed: int, image_size: int | None = None) -> Dataset:
@@ -68,6 +81,8 @@ def _read_directory(path: Path, image_size: int | None) -> Arrays:
     if not (path / "train").is_dir() or any((path / "train").glob("*.parquet")):
         if any(path.rglob("*.parquet")):
             return read_parquet(path, image_size)
+        if holds_text(path):
+            raise DataError(f"{where}: {path} holds text, and images are needed here; give images")
         raise DataError(
             f"{where}: {path} has no folder 'train' and no Parquet files; allowed are {path.name}/train/<class>/*.png "
             "and train*.parquet; move the images of each class there"

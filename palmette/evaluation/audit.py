@@ -18,6 +18,7 @@ import numpy.typing as npt
 from palmette.architecture import Architecture
 from palmette.decisions import Decisions
 from palmette.errors import DataError, PalmetteError
+from palmette.evaluation.metric import ACCURACY, Metric
 from palmette.evaluation.ranking import audit_statistics, verdict
 from palmette.evaluation.score import Metrics
 from palmette.evaluation.trust import Audit, AuditPoint, Statistic
@@ -73,21 +74,23 @@ def audit(
     code: Mapping[Architecture, str],
     source: str,
     affordable: int,
+    metric: Metric = ACCURACY,
 ) -> Audit:
-    """Return how well each score orders the architectures of ``truth`` (accuracies 0 to 1).
+    """Return how well each score orders the architectures of ``truth`` (accuracies 0 to 1, or negative perplexities).
 
     Args:
-        truth: stand-alone accuracy of each audited architecture.
+        truth: stand-alone result of each audited architecture, higher is better.
         inherited: metrics of each with the method's weights.
         flops: of each.
         code: the short name of each.
         source: where the truth is from, in words.
         affordable: trainings from scratch that the search's cost would have paid for.
+        metric: what the truth is a figure of.
     """
     architectures = list(truth)
     true = np.array([truth[a] for a in architectures])
     scores = {
-        "accuracy": np.array([inherited[a]["accuracy"] for a in architectures]),
+        metric.name: np.array([metric.gain(inherited[a][metric.name]) for a in architectures]),
         "loss": -np.array([inherited[a]["loss"] for a in architectures]),
         "flops": np.array([flops[a] for a in architectures], dtype=float),
     }
@@ -98,19 +101,20 @@ def audit(
         for i, a in enumerate(architectures)
     ]
     words = [
-        *verdict(statistics, len(architectures)),
-        _chance_in_words(chance, affordable, len(true)),
+        *verdict(statistics, len(architectures), metric=metric),
+        _chance_in_words(chance, affordable, len(true), metric),
     ]
     return Audit(source, [*statistics, chance], points, words)
 
 
-def _chance_in_words(chance: Statistic, affordable: int, audited: int) -> str:
+def _chance_in_words(chance: Statistic, affordable: int, audited: int, metric: Metric) -> str:
     cost = f"The search cost as much as {affordable:,} trainings from scratch with the retraining's recipe"
     if affordable >= audited:
         return f"{cost}: at that cost random search would have trained all {audited} of these and kept the best."
     return (
-        f"{cost}: the best of so many random ones is {100 * chance.value:.2f} points below the best of all on average "
-        f"(in 90% of draws {100 * chance.low:.2f} to {100 * chance.high:.2f})."
+        f"{cost}: the best of so many random ones is {metric.factor * chance.value:.2f} points "
+        f"{metric.worse_side} the best of all on average (in 90% of draws {metric.factor * chance.low:.2f} to "
+        f"{metric.factor * chance.high:.2f})."
     )
 
 

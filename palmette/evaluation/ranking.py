@@ -17,6 +17,7 @@ from scipy import stats
 
 from palmette.errors import PalmetteError
 from palmette.evaluation import resampled
+from palmette.evaluation.metric import ACCURACY, Metric
 from palmette.evaluation.resampled import Array, Counts, Resampled
 from palmette.evaluation.trust import Statistic
 
@@ -131,7 +132,9 @@ def audit_statistics(
     return found
 
 
-def verdict(statistics: Sequence[Statistic], architectures: int, baseline: str = "flops") -> list[str]:
+def verdict(
+    statistics: Sequence[Statistic], architectures: int, baseline: str = "flops", *, metric: Metric = ACCURACY
+) -> list[str]:
     """Return plain sentences on what ``audit_statistics`` of so many architectures shows."""
     by = {(s.score, s.name): s for s in statistics}
     base = by[baseline, "kendall_tau_b"]
@@ -145,8 +148,8 @@ def verdict(statistics: Sequence[Statistic], architectures: int, baseline: str =
             lost = by[score, "regret"]
             sentences.append(
                 f"Ordering by {score} reaches {_with_interval(tau)}; {_compared(difference, baseline)} "
-                f"Its first choice is {100 * lost.value:.2f} points of accuracy below the best of them "
-                f"(95% interval {100 * lost.low:.2f} to {100 * lost.high:.2f})."
+                f"Its first choice is {metric.factor * lost.value:.2f} points of {metric.name} {metric.worse_side} "
+                f"the best of them (95% interval {metric.factor * lost.low:.2f} to {metric.factor * lost.high:.2f})."
             )
     if architectures < FEW:
         sentences.append(f"With {architectures} architectures these intervals are rough, and rather too narrow.")

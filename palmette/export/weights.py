@@ -12,7 +12,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
-from palmette.data.images import Dataset
+from palmette.data.text import Corpus, Data
 from palmette.errors import PalmetteError, StorageError
 from palmette.storage.atomic import write_bytes
 
@@ -24,16 +24,18 @@ class Card:
     architecture: Architecture
     data: str
     classes: tuple[str, ...]
-    input_shape: tuple[int, int, int]
-    """``(C, H, W)``."""
+    input_shape: tuple[int, ...]
+    """``(C, H, W)``, or ``(1,)``, one token, of text."""
     mean: tuple[float, ...]
     """Per channel, of pixels from 0 to 1; subtracted from the input."""
     std: tuple[float, ...]
     """Per channel; the input is divided by it."""
 
     @staticmethod
-    def of(architecture: Architecture, data: Dataset) -> Card:
+    def of(architecture: Architecture, data: Data) -> Card:
         """Return the card of an architecture trained on ``data``."""
+        if isinstance(data, Corpus):
+            return Card(architecture, data.name, data.classes, data.input_shape, (), ())
         return Card(architecture, data.name, data.classes, data.input_shape, data.mean, data.std)
 
 

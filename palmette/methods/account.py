@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
+from palmette.evaluation.metric import Metric
+from palmette.evaluation.outcomes import compared, interval, metric_of
 from palmette.evaluation.score import Metrics
 from palmette.evaluation.trust import Audit
 from palmette.export.weights import Card, save_weights
@@ -33,48 +34,33 @@ class Best:
     costs: Mapping[str, int]
     validation: Metrics
     test: Metrics
-    right: Tensor
-    """Whether each test image is classified correctly, bool ``[images]``, on the CPU."""
-
-    def interval(self) -> tuple[float, float]:
-        """Return the 95% Wilson interval of the test accuracy."""
-        interval = binomtest(int(self.right.sum()), len(self.right)).proportion_ci(method="wilson")
-        return float(interval.low), float(interval.high)
+    outcome: Tensor
+    """What ``evaluation.outcomes.outcomes`` gives on test data."""
 
 
 def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]:
     """Return the account in sentences that claim no more than the intervals allow."""
     decisions = job.space.decisions
     costs = ", ".join(f"{value:,} {name}" for name, value in best.costs.items())
-    low, high = best.interval()
+    metric = metric_of(job.data)
     lines = [
-        f"Best network {decisions.code(best.architecture)}: {100 * best.test['accuracy']:.2f}% test accuracy "
-        f"(95% interval {100 * low:.2f} to {100 * high:.2f}), {costs}."
+        f"Best network {decisions.code(best.architecture)}: {metric.show(best.test[metric.name])} test {metric.name} "
+        f"({_in_words(best.outcome, metric)}), {costs}."
     ]
     if other.architecture == best.architecture:
         lines.append(f"Random search with the same {found.evaluations} evaluations found the same network.")
         return tuple(lines)
-    other_low, other_high = other.interval()
     lines.append(
         f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
-        f"retrained alike: {100 * other.test['accuracy']:.2f}% "
-        f"(95% interval {100 * other_low:.2f} to {100 * other_high:.2f}), {other.costs['flops']:,} flops."
+        f"retrained alike: {metric.show(other.test[metric.name])} "
+        f"({_in_words(other.outcome, metric)}), {other.costs['flops']:,} flops."
     )
-    return (*lines, _compared(best, other))
+    return (*lines, compared(best.outcome, other.outcome))
 
 
-def _compared(one: Best, other: Best) -> str:
-    """Return what the common test images say of the difference: the exact test of McNemar (1947)."""
-    only_one = int((one.right & ~other.right).sum())
-    only_other = int((other.right & ~one.right).sum())
-    counts = f"Test images that only the winner classifies correctly: {only_one}; that only random's does: {only_other}"
-    if only_one + only_other == 0:
-        return f"{counts}. On this test set the two cannot be told apart."
-    p = float(binomtest(only_one, only_one + only_other).pvalue)
-    if p >= 0.05:
-        return f"{counts} (p = {p:.2f}). On this test set the two cannot be told apart."
-    better = "The method" if only_one > only_other else "Random search"
-    return f"{counts} (p = {p:.2g}). {better} did better."
+def _in_words(outcome: Tensor, metric: Metric) -> str:
+    low, high = interval(outcome)
+    return f"95% interval {metric.factor * low:.2f} to {metric.factor * high:.2f}"
 
 
 def write_account(
@@ -114,8 +100,9 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
         layers=layer_rows(job.space, job.table, best.architecture),
         costs=best.costs,
         limits={name: (limit.low, limit.high) for name, limit in job.limits.items()},
-        test_accuracy=best.test["accuracy"],
-        test_interval=best.interval(),
+        metric=metric_of(job.data),
+        test_result=best.test[metric_of(job.data).name],
+        test_interval=interval(best.outcome),
         headline=lines,
         trials=[_row(job, trial) for trial in job.journal.trials()],
         curves=curves,

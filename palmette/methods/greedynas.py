@@ -44,6 +44,7 @@ class GreedyNAS:
         import numpy as np
         import torch
 
+        from palmette.data.text import images_only
         from palmette.evaluation.inherited import Inherited
         from palmette.methods.single_path import check_objectives, searched, trained_supernet
         from palmette.sampling.greedy import GreedySampler
@@ -51,13 +52,14 @@ class GreedyNAS:
         from palmette.training.supernet import train_greedily
 
         check_objectives(job, self.nsga2)
-        held_out = job.data.validation
+        data = images_only(job.data, "greedynas")
+        held_out = data.validation
         some = np.random.default_rng(job.seed).permutation(len(held_out))[: self.greedy.images]
         batch = held_out.take(torch.from_numpy(some).to(held_out.labels.device))
         steps = steps_of(job.data, self.training)
 
         def train(supernet: Supernet, watch: Watch) -> tuple[GreedySampler, int]:
-            inherited = Inherited(job.space, supernet, job.data)
+            inherited = Inherited(job.space, supernet, data)
 
             def scores(paths: Sequence[Architecture]) -> list[float]:
                 return [-metrics["loss"] for metrics in inherited.on_batch(paths, batch)]

@@ -13,7 +13,7 @@ import numpy as np
 from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
 from palmette.costs.limits import Limits, check_feasible
-from palmette.data.images import Dataset
+from palmette.data.text import Data
 from palmette.evaluation.score import Metrics
 from palmette.progress import Advance, Progress
 from palmette.searches.trial import Score
@@ -30,7 +30,7 @@ class Job:
     """One search to be done: where, on what, within which limits. It runs on the device that the data lie on."""
 
     space: Space
-    data: Dataset
+    data: Data
     table: CostTable
     limits: Limits
     run: RunDirectory
@@ -64,7 +64,7 @@ class Job:
         return Watch(advance=advance, log=log, checkpoint=self.run.checkpoint(phase))
 
 
-def feasible_table(space: Space, data: Dataset, limits: Limits, *, seed: int) -> CostTable:
+def feasible_table(space: Space, data: Data, limits: Limits, *, seed: int) -> CostTable:
     """Return the costs of the space on these data, once it is sure that the limits can be met.
 
     Raises:
@@ -79,7 +79,7 @@ def feasible_table(space: Space, data: Dataset, limits: Limits, *, seed: int) ->
 @contextmanager
 def opened(
     space: Space,
-    data: Dataset,
+    data: Data,
     table: CostTable,
     limits: Limits,
     *,

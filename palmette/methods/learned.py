@@ -16,7 +16,7 @@ from palmette.costs.expected import ExpectedCost
 from palmette.costs.hardware_loss import HardwareLoss
 from palmette.costs.limits import check_feasible
 from palmette.data.batches import torch_generator
-from palmette.evaluation.inherited import Inherited
+from palmette.evaluation.inherited_text import inherited
 from palmette.methods.job import Found, Job
 from palmette.methods.single_path import SCORES, RankBy, run_arm
 from palmette.mixtures import Weights
@@ -116,13 +116,13 @@ def judged(
     probabilities = {name: p.tolist() for name, p in model.parameters.probabilities().items()}
     job.journal.record("probabilities", probabilities)
     first = _most_likely(job, probabilities)
-    inherited, score = Inherited(job.space, model.supernet, job.data), SCORES[rank_by]
+    evaluate, score = inherited(job.space, model.supernet, job.data), SCORES[rank_by]
     search = Likely(job.space.mixtures, probabilities, job.allows, first=first)
-    history = run_arm(job, search, inherited, name="likely", evaluations=candidates)
+    history = run_arm(job, search, evaluate, name="likely", evaluations=candidates)
     each = len(job.data.calibration) + len(job.data.validation)
     spent = training_passes + deciding_passes + each * len(history)
     best = best_first(history, score)[0].architecture
-    return Found(best, score, inherited, len(history) + round(deciding_passes / each), spent)
+    return Found(best, score, evaluate, len(history) + round(deciding_passes / each), spent)
 
 
 def cost_of_mixture(job: Job) -> float:

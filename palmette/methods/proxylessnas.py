@@ -126,11 +126,13 @@ class ProxylessNAS:
 
         from palmette.data.batches import TrainingBatches
         from palmette.data.images import Images
+        from palmette.data.text import images_only
         from palmette.evaluation.inherited import Inherited
         from palmette.relaxations.binary_gate import one_path
 
-        inherited = Inherited(job.space, model.supernet, job.data)
-        batches = TrainingBatches(job.data.validation, self.architecture.batch_size, job.seed)
+        data = images_only(job.data, "the update by REINFORCE")
+        inherited = Inherited(job.space, model.supernet, data)
+        batches = TrainingBatches(data.validation, self.architecture.batch_size, job.seed)
         model.parameters.register_buffer("baseline", torch.full((), torch.nan))
 
         def update(turn: Turn, optimizer: Optimizer) -> dict[str, float]:

@@ -19,10 +19,12 @@ from torch import nn
 
 from palmette.architecture import Architecture
 from palmette.costs.limits import Limit, Limits
-from palmette.data.images import Dataset
+from palmette.data.text import Data
+from palmette.errors import DataError
 from palmette.evaluation.audit import affordable_trainings, audit, read_table, stratified
 from palmette.evaluation.from_scratch import from_scratch, train_alone
-from palmette.evaluation.score import correct, score
+from palmette.evaluation.outcomes import metric_of, outcomes
+from palmette.evaluation.score import score
 from palmette.evaluation.trust import Audit
 from palmette.methods.account import Best, headline, write_account
 from palmette.methods.job import Found, Job, Method, feasible_table, opened
@@ -65,7 +67,7 @@ class Result:
 def search(
     network: nn.Module | Definition | Space,
     *,
-    data: Dataset,
+    data: Data,
     method: Method,
     limits: Mapping[str, Limit | float | str | tuple[float | None, float | None]] | None = None,
     audit: AuditOptions | None = None,
@@ -130,6 +132,8 @@ def random_best(job: Job, found: Found) -> Architecture:
 
 def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Audit | None:
     decisions = job.space.decisions
+    if options.table is not None and not metric_of(job.data).higher_is_better:
+        raise DataError(f"audit: the table {options.table} holds accuracies; of text, audit with networks instead")
     if options.table is not None:
         truth = read_table(options.table, decisions)
         if 0 < options.table_rows < len(truth):
@@ -156,6 +160,7 @@ def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Au
         code={a: decisions.code(a) for a in truth},
         source=source,
         affordable=affordable_trainings(found.passes, passes(job.data, recipe)),
+        metric=metric_of(job.data),
     )
 
 
@@ -171,7 +176,8 @@ def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> d
                 known = from_scratch(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
                 job.journal.record(key, known)
                 job.run.checkpoint(key).unlink(missing_ok=True)
-            truth[architecture] = known["accuracy"]
+            metric = metric_of(job.data)
+            truth[architecture] = metric.gain(known[metric.name])
     return truth
 
 
@@ -186,5 +192,5 @@ def _retrained(job: Job, architecture: Architecture, recipe: Recipe) -> Best:
         watch = job.watch(f"retraining/{architecture.id}", advance)
         network = train_alone(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
     validation, test = score(network, job.data.validation, job.data), score(network, job.data.test, job.data)
-    right = correct(network, job.data.test, job.data)
-    return Best(architecture, network, job.table(architecture), validation, test, right)
+    outcome = outcomes(network, job.data)
+    return Best(architecture, network, job.table(architecture), validation, test, outcome)

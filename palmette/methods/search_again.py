@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palmette.errors import StorageError
+from palmette.evaluation.metric import Metric
+from palmette.evaluation.outcomes import metric_of
 from palmette.evaluation.score import Metrics
 from palmette.methods.job import Job, Method
 from palmette.methods.options import AuditOptions
@@ -33,8 +35,9 @@ class Answer:
     """With inherited weights."""
     random: Metrics
     """Of the best of random search with as many evaluations."""
-    test_accuracy: float | None
+    test_result: float | None
     """Retrained from scratch, if that was asked for."""
+    metric: Metric
     directory: Path
 
 
@@ -63,7 +66,7 @@ def search_again(job: Job, method: Method, *, retrain: bool) -> Answer:
     """Search the supernet that the job's run has, and retrain the best if wanted, with its page."""
     decisions, test = job.space.decisions, None
     if retrain:
-        test = run(job, method, AuditOptions(networks=0)).best.test["accuracy"]
+        test = run(job, method, AuditOptions(networks=0)).best.test[metric_of(job.data).name]
     found = method.search(job)
     best, random = found.evaluate([found.best, random_best(job, found)])
     write_text(job.run.architecture, found.best.to_json() + "\n")
@@ -73,22 +76,25 @@ def search_again(job: Job, method: Method, *, retrain: bool) -> Answer:
         costs=job.table(found.best),
         validation=best,
         random=random,
-        test_accuracy=test,
+        test_result=test,
+        metric=metric_of(job.data),
         directory=job.run.path,
     )
 
 
 def as_table(answers: list[Answer]) -> str:
     """Return the answers as one table in Markdown."""
-    head = ["limits", "architecture", *answers[0].costs, "accuracy, inherited", "random search", "test, retrained"]
+    metric = answers[0].metric
+    figures = [f"{metric.name}, inherited", "random search", "test, retrained"]
+    head = ["limits", "architecture", *answers[0].costs, *figures]
     rows = [
         [
             answer.limits,
             answer.code,
             *(f"{cost:,}" for cost in answer.costs.values()),
-            f"{100 * answer.validation['accuracy']:.2f}%",
-            f"{100 * answer.random['accuracy']:.2f}%",
-            "-" if answer.test_accuracy is None else f"{100 * answer.test_accuracy:.2f}%",
+            metric.show(answer.validation[metric.name]),
+            metric.show(answer.random[metric.name]),
+            "-" if answer.test_result is None else metric.show(answer.test_result),
         ]
         for answer in answers
     ]

@@ -10,7 +10,8 @@ import numpy as np
 from palmette.architecture import Architecture
 from palmette.costs.limits import check_feasible
 from palmette.errors import LimitError, PalmetteError
-from palmette.evaluation.inherited import Inherited
+from palmette.evaluation.inherited_text import inherited
+from palmette.evaluation.outcomes import metric_of
 from palmette.methods.job import Found, Job
 from palmette.sampling.binned import BinnedSampler
 from palmette.sampling.uniform import UniformSampler
@@ -87,19 +88,19 @@ def searched(
         training_passes: what the training cost, in forward passes of one image.
         start: architectures for the first generation.
     """
-    inherited, score = Inherited(job.space, supernet, job.data), SCORES[rank_by]
+    evaluate, score = inherited(job.space, supernet, job.data), SCORES[rank_by]
     if job.limits:  # where limits are so tight that random draws miss them, one that meets them starts the search
         feasible = check_feasible(job.limits, job.space.decisions, job.table, np.random.default_rng(job.seed))
         start = [*start, feasible]
     name, algorithm = _algorithm(job, options, score, start)
-    history = run_arm(job, algorithm, inherited, name=name, evaluations=options.evaluations)
+    history = run_arm(job, algorithm, evaluate, name=name, evaluations=options.evaluations)
     cost = training_passes + (len(job.data.calibration) + len(job.data.validation)) * len(history)
-    return Found(best_first(history, score)[0].architecture, score, inherited, len(history), cost)
+    return Found(best_first(history, score)[0].architecture, score, evaluate, len(history), cost)
 
 
 def check_objectives(job: Job, options: NSGA2Options) -> None:
     """Raise PalmetteError, before anything is trained, for an objective that evaluations here do not give."""
-    known = ["accuracy", "loss", *job.table(job.space.decisions.sample(np.random.default_rng(0)))]
+    known = [metric_of(job.data).name, "loss", *job.table(job.space.decisions.sample(np.random.default_rng(0)))]
     for objective in objectives(options.objectives):
         if objective.name not in known:
             raise PalmetteError(f"objective {objective.name!r}: not known here; allowed are {', '.join(known)}")
@@ -141,7 +142,7 @@ def _algorithm(
 
 
 SCORES: dict[RankBy, Score] = {
-    "accuracy": lambda trial: trial.metrics["accuracy"] - 1e-6 * trial.metrics["loss"],  # the loss breaks ties
+    "accuracy": lambda trial: trial.metrics.get("accuracy", 0.0) - 1e-6 * trial.metrics["loss"],  # the loss breaks ties
     "loss": lambda trial: -trial.metrics["loss"],
 }
-"""Ways to rank trials, higher is better."""
+"""Ways to rank trials, higher is better; perplexity, which text has in place of accuracy, ranks as the loss does."""

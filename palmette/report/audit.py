@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from palmette.evaluation.metric import Metric
 from palmette.evaluation.trust import Audit, Statistic
 from palmette.report.contents import Contents
 from palmette.report.gauges import axis, interval
@@ -13,7 +14,12 @@ from palmette.report.sections import missing, section
 from palmette.report.wording import STATISTIC_NOTES, cost_title, escape, statistic_title
 
 TITLE = "Can the ranking be trusted?"
-SCORE_TITLES = {"accuracy": "Accuracy", "loss": "Negative loss", "random": "Random search"}
+SCORE_TITLES = {
+    "accuracy": "Accuracy",
+    "perplexity": "Negative perplexity",
+    "loss": "Negative loss",
+    "random": "Random search",
+}
 BASELINES = ("flops", "params", "random")
 """What a supernet has to beat."""
 DIFFERENCE = "_minus_"
@@ -34,9 +40,10 @@ def audit(contents: Contents) -> str:
     record = contents.audit
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in record.verdict)
     verdict = f'<ul class="verdict">{items}</ul>' if items else ""
-    words = f"Stand-alone accuracy from {escape(record.source)}, against scores with shared weights and baselines."
+    where = f"Stand-alone {contents.metric.name} from {escape(record.source)}"
+    words = f"{where}, against scores with shared weights and baselines."
     source = f'<p class="note">{words}</p>'
-    return section("audit", TITLE, verdict + source + _plots(record) + _statistics(record))
+    return section("audit", TITLE, verdict + source + _plots(record) + _statistics(record, contents.metric))
 
 
 def _plots(record: Audit) -> str:
@@ -51,21 +58,21 @@ def _plots(record: Audit) -> str:
     return f'<div class="grid">{figures}</div>'
 
 
-def _statistics(record: Audit) -> str:
+def _statistics(record: Audit, metric: Metric) -> str:
     if not record.statistics:
         return missing("No rank statistics were recorded.")
     groups: dict[str, list[Statistic]] = {}
     for statistic in record.statistics:
         groups.setdefault(statistic.name.partition(DIFFERENCE)[0], []).append(statistic)
-    bodies = "".join(_group(name, statistics) for name, statistics in groups.items())
+    bodies = "".join(_group(name, statistics, metric) for name, statistics in groups.items())
     head = '<tr><th>Score</th><th class="number">Value [95% interval]</th><th></th></tr>'
     return f'<table class="statistics"><thead>{head}</thead>{bodies}</table>'
 
 
-def _group(name: str, statistics: list[Statistic]) -> str:
+def _group(name: str, statistics: list[Statistic], metric: Metric) -> str:
     """Return one rank statistic of all scores, and below them the differences to the baseline."""
     if name == "regret":
-        statistics = [_in_points(statistic) for statistic in statistics]
+        statistics = [_in_points(statistic, metric.factor) for statistic in statistics]
     statistics = sorted(statistics, key=lambda statistic: DIFFERENCE in statistic.name)
     ends = _ends(statistics)
     note = STATISTIC_NOTES.get(name)
@@ -76,9 +83,9 @@ def _group(name: str, statistics: list[Statistic]) -> str:
     return f"<tbody>{title}{rows}{foot}</tbody>"
 
 
-def _in_points(statistic: Statistic) -> Statistic:
-    """Return a regret in points of accuracy (hundredths)."""
-    return replace(statistic, value=100 * statistic.value, low=100 * statistic.low, high=100 * statistic.high)
+def _in_points(statistic: Statistic, factor: float) -> Statistic:
+    """Return a regret in points of the metric as people read it: hundredths of accuracy."""
+    return replace(statistic, value=factor * statistic.value, low=factor * statistic.low, high=factor * statistic.high)
 
 
 def _row(statistic: Statistic, ends: tuple[float, float]) -> str:

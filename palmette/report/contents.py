@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.errors import StorageError
+from palmette.evaluation.metric import Metric
 from palmette.evaluation.trust import Audit, AuditPoint, Statistic
 
 
@@ -39,7 +40,7 @@ class TrialRow:
     """``evolution`` (the search), ``random`` (the same number of evaluations), ..."""
     generation: int
     metrics: Mapping[str, float]
-    """``accuracy`` (0 to 1) and ``loss`` on the search-validation images."""
+    """``accuracy`` (0 to 1) or ``perplexity``, and ``loss``, on the search-validation data."""
     costs: Mapping[str, float]
 
 
@@ -66,9 +67,12 @@ class Contents:
     costs: Mapping[str, float]
     limits: Mapping[str, tuple[float | None, float | None]]
     """Lower and upper end per limited cost; None is an open end."""
-    test_accuracy: float
+    metric: Metric
+    """What networks are judged by."""
+    test_result: float
+    """Of the winner, in that metric."""
     test_interval: tuple[float, float]
-    """95% Wilson interval."""
+    """95%."""
     headline: Sequence[str]
     """Short factual sentences: what was found, what random search at equal cost found."""
     trials: Sequence[TrialRow]
@@ -97,6 +101,7 @@ def read_contents(path: Path) -> Contents:
             "audit": audit and _audit(audit),
             "limits": {name: (low, high) for name, (low, high) in record.pop("limits").items()},
             "test_interval": tuple(record.pop("test_interval")),
+            "metric": Metric(**record.pop("metric")),
         }
         return Contents(**record, **parts)
     except OSError as error:

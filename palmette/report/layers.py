@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import chosen
@@ -24,13 +24,18 @@ def layer_rows(space: Space, table: CostTable, architecture: Architecture) -> li
     with torch.no_grad(), chosen(space.choice(architecture)):
         for is_fixed, group in itertools.groupby(links, key=lambda link: not slots(link)):
             for part in [nn.Sequential(*group)] if is_fixed else group:
-                before, shape = shape, list(part(torch.empty(1, *shape, device="meta")).shape[1:])
+                before, shape = shape, _shape(part(torch.empty(1, *shape, device="meta")))
                 if is_fixed:
                     label = "stem" if not rows else "head" if list(part.children())[-1] is links[-1] else "between"
                     rows.append(LayerRow(label, None, [], shape, complexity(part, before)))
                 else:
                     rows += _decision_rows(table, architecture, part, shape)
     return rows
+
+
+def _shape(output: Tensor | tuple[Tensor, ...]) -> list[int]:
+    """Return the shape of an output without the batch; of several outputs, that of the first."""
+    return list((output[0] if isinstance(output, tuple) else output).shape[1:])
 
 
 def _decision_rows(

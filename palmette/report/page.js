@@ -11,7 +11,9 @@
   const isNarrow = matchMedia("(max-width: 560px)").matches;
 
   const colour = (i) => series[i % series.length];
-  const percent = (fraction) => (fraction === null || fraction === undefined ? null : 100 * fraction);
+  const metric = page.metric; // accuracy or perplexity: its key, factor, suffix, and which way is better
+  const scaled = (value) => (value === null || value === undefined ? null : metric.factor * value);
+  const sign = metric.higher_is_better ? 1 : -1;
   const number = (value) => (value === null || value === undefined ? "unknown" : value.toLocaleString("en", { maximumSignificantDigits: 5 }));
   // Plotly reads a little HTML in its texts: data is turned into plain text before it gets there.
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -44,19 +46,19 @@
   const describe = (trial) => [
     `${trial.arm}, generation ${trial.generation}`,
     ...Object.entries(trial.metrics).map(([name, value]) =>
-      name === "accuracy" && value !== null ? `accuracy ${percent(value).toFixed(2)}%` : `${name} ${number(value)}`),
+      name === metric.name && value !== null ? `${name} ${scaled(value).toFixed(2)}${metric.suffix}` : `${name} ${number(value)}`),
     ...page.costs.filter(({ name }) => name in trial.costs).map(({ name, title }) => `${title} ${number(trial.costs[name])}`),
     ...(trial.within ? [] : ["outside the limits"]),
   ];
   const hover = (trial) => [`<b>${plain(trial.code)}</b>`, ...describe(trial).map(plain)].join("<br>");
-  const accuracyAxis = (text) => ({ title: { text, standoff: 6 }, ticksuffix: "%" });
+  const metricAxis = (text) => ({ title: { text, standoff: 6 }, ticksuffix: metric.suffix });
 
   function points(indices, x, style) {
     const trials = indices.map((i) => page.trials[i]);
     return {
       mode: "markers",
       x,
-      y: trials.map((trial) => percent(trial.metrics.accuracy)),
+      y: trials.map((trial) => scaled(trial.metrics[metric.name])),
       customdata: indices,
       hovertext: trials.map(hover),
       hoverinfo: "text",
@@ -107,7 +109,7 @@
     for (const table of document.querySelectorAll("[data-front]")) table.hidden = table.dataset.front !== cost;
     return draw(byId("trials-plot"), trialsTraces(cost), {
       xaxis: { title: { text: plain(title), standoff: 10 }, ...siTicks(page.trials.map(({ costs }) => costs[cost])) },
-      yaxis: accuracyAxis("accuracy (search-validation)"),
+      yaxis: metricAxis(`${metric.name} (search-validation)`),
       ...limitLines(cost),
     });
   }
@@ -118,8 +120,8 @@
     let best = null;
     return indices.map((i) => {
       const { within, metrics } = page.trials[i];
-      const value = within ? percent(metrics.accuracy) : null;
-      if (value !== null && (best === null || value > best)) best = value;
+      const value = within ? scaled(metrics[metric.name]) : null;
+      if (value !== null && (best === null || sign * (value - best) > 0)) best = value;
       return best;
     });
   }
@@ -131,11 +133,11 @@
       const count = own.map((_, n) => n + 1);
       traces.push(...armPoints(arm, a, own, count, { size: 5, opacity: 0.4, showlegend: false }));
       const line = { color: colour(a), width: 2.4, shape: "hv", dash: a % 2 ? "dash" : "solid" };
-      traces.push({ legendgroup: arm, name: plain(arm), mode: "lines", x: count, y: bestSoFar(own), line, hovertemplate: "best after %{x}: %{y:.2f}%<extra></extra>" });
+      traces.push({ legendgroup: arm, name: plain(arm), mode: "lines", x: count, y: bestSoFar(own), line, hovertemplate: `best after %{x}: %{y:.2f}${metric.suffix}<extra></extra>` });
     });
     return draw(byId("history-plot"), traces, {
       xaxis: { title: { text: "evaluations", standoff: 10 }, rangemode: "tozero" },
-      yaxis: accuracyAxis("accuracy (search-validation)"),
+      yaxis: metricAxis(`${metric.name} (search-validation)`),
     });
   }
 
@@ -155,18 +157,18 @@
 
   function drawAudit(div) {
     const score = div.dataset.audit;
-    const isAccuracy = score === "accuracy";
+    const isMetric = score === metric.name; // scores and truth come with higher as better
     const title = div.closest("figure").querySelector("figcaption").textContent;
     const shown = page.audit.points.filter(({ scores }) => score in scores);
-    const x = shown.map(({ scores }) => (isAccuracy ? percent(scores[score]) : scores[score]));
-    const y = shown.map(({ stand_alone }) => percent(stand_alone));
-    const hovertext = shown.map(({ code }, i) => `<b>${plain(code)}</b><br>stand-alone ${number(y[i])}%<br>${plain(title)} ${number(x[i])}${isAccuracy ? "%" : ""}`);
+    const x = shown.map(({ scores }) => (isMetric ? sign * scaled(scores[score]) : scores[score]));
+    const y = shown.map(({ stand_alone }) => sign * scaled(stand_alone));
+    const hovertext = shown.map(({ code }, i) => `<b>${plain(code)}</b><br>stand-alone ${number(y[i])}${metric.suffix}<br>${plain(title)} ${number(x[i])}${isMetric ? metric.suffix : ""}`);
     const baseline = ["flops", "params", "random"].includes(score);
     const marker = { size: shown.length > 500 ? 4 : 7, opacity: shown.length > 500 ? 0.35 : 0.8, color: baseline ? "#5a6775" : colour(0), symbol: baseline ? "diamond" : "circle" };
     return draw(div, [{ mode: "markers", x, y, hovertext, hoverinfo: "text", marker }], {
       showlegend: false,
-      xaxis: { title: { text: plain(title), standoff: 6 }, nticks: 5, ...(isAccuracy ? { ticksuffix: "%" } : siTicks(x)) },
-      yaxis: { ...accuracyAxis("stand-alone accuracy"), nticks: 6 },
+      xaxis: { title: { text: plain(title), standoff: 6 }, nticks: 5, ...(isMetric ? { ticksuffix: metric.suffix } : siTicks(x)) },
+      yaxis: { ...metricAxis(`stand-alone ${metric.name}`), nticks: 6 },
     });
   }
 

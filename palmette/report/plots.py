@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
+from palmette.evaluation.metric import ACCURACY, Metric
 from palmette.evaluation.trust import Audit
 from palmette.report.contents import Contents, Curve, TrialRow
 from palmette.report.palette import INK, SERIES, WINNER
@@ -25,10 +27,11 @@ def plot_data(contents: Contents) -> dict[str, object]:
         "colours": {"series": list(SERIES), "winner": WINNER, "ink": INK},
         "winner": {"code": contents.winner_code, "architecture": contents.winner_architecture},
         "arms": list(dict.fromkeys(trial.arm for trial in contents.trials)),
+        "metric": asdict(contents.metric),
         "costs": [{"name": name, "title": cost_title(name)} for name in costs],
         "limits": {name: [_number(end) for end in ends] for name, ends in contents.limits.items()},
         "trials": [_trial(trial, contents.limits) for trial in contents.trials],
-        "fronts": {name: pareto_front(contents.trials, name, contents.limits) for name in costs},
+        "fronts": {name: pareto_front(contents.trials, name, contents.limits, contents.metric) for name in costs},
         "curves": [_curve(curve) for curve in contents.curves],
         "audit": _audit(contents.audit) if contents.audit else None,
     }
@@ -40,15 +43,15 @@ def cost_names(contents: Contents) -> list[str]:
     return sorted(names, key=lambda name: name != "flops")
 
 
-def pareto_front(trials: Sequence[TrialRow], cost: str, limits: Limits) -> list[int]:
-    """Return the positions of the trials within the limits that no other one beats in both cost and accuracy.
+def pareto_front(trials: Sequence[TrialRow], cost: str, limits: Limits, metric: Metric = ACCURACY) -> list[int]:
+    """Return the positions of the trials within the limits that no other one beats in both cost and metric.
 
     They come by rising cost, and one of those equal in both.
     """
     candidates = [
-        (trial.costs[cost], -trial.metrics["accuracy"], position)
+        (trial.costs[cost], -metric.gain(result(trial, metric)), position)
         for position, trial in enumerate(trials)
-        if cost in trial.costs and math.isfinite(accuracy(trial)) and is_within(trial.costs, limits)
+        if cost in trial.costs and math.isfinite(result(trial, metric)) and is_within(trial.costs, limits)
     ]
     front: list[int] = []
     best = -math.inf
@@ -68,9 +71,9 @@ def is_within(costs: Mapping[str, float], limits: Limits) -> bool:
     )
 
 
-def accuracy(trial: TrialRow) -> float:
-    """Return the trial's accuracy, NaN if it has none."""
-    return trial.metrics.get("accuracy", math.nan)
+def result(trial: TrialRow, metric: Metric) -> float:
+    """Return the trial's result in the metric, NaN if it has none."""
+    return trial.metrics.get(metric.name, math.nan)
 
 
 def embedded(data: object) -> str:

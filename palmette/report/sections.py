@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from palmette.report.contents import Contents
 from palmette.report.drawing import draw
 from palmette.report.gauges import limit_gauge, share_bar
-from palmette.report.plots import accuracy, cost_names, is_within, pareto_front
-from palmette.report.wording import cost_title, duration, escape, limits_in_words, percent, quantity
+from palmette.report.plots import cost_names, is_within, pareto_front, result
+from palmette.report.wording import cost_title, duration, escape, limits_in_words, quantity
 
 DRAWING_COLUMNS = {"for-desktop": 7, "for-tablet": 4, "for-phone": 2}
 """The winner is drawn once per width of screen, so that its rows wrap; the style sheet shows the one that fits."""
@@ -20,6 +20,7 @@ DRAWING_COLUMNS = {"for-desktop": 7, "for-tablet": 4, "for-phone": 2}
 def headline(contents: Contents) -> str:
     """Say what was found: accuracy with its interval, costs, and the run's own sentences."""
     low, high = contents.test_interval
+    metric = contents.metric
     sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in contents.headline)
     facts = "".join(
         f"<div><dt>{escape(cost_title(name))}</dt><dd>{quantity(value)}"
@@ -31,8 +32,9 @@ def headline(contents: Contents) -> str:
         f"<h1>{escape(contents.method)} on {escape(contents.data)}</h1>"
         f'<p class="where">Space <b>{escape(contents.space)}</b>, '
         f"winner <code>{escape(contents.winner_code)}</code></p>"
-        '<dl class="facts"><div class="main"><dt>Test accuracy of the winner</dt>'
-        f"<dd>{percent(contents.test_accuracy)}<small>95% interval {percent(low)} to {percent(high)}</small></dd></div>"
+        '<dl class="facts"><div class="main"><dt>'
+        f"Test {metric.name} of the winner</dt><dd>{metric.show(contents.test_result)}"
+        f"<small>95% interval {metric.show(low)} to {metric.show(high)}</small></dd></div>"
         f'{facts}</dl><ul class="sentences">{sentences}</ul></header>'
     )
 
@@ -62,8 +64,8 @@ def costs(contents: Contents) -> str:
 
 
 def trials(contents: Contents) -> str:
-    """Show accuracy against cost of every evaluated architecture, with a panel for the one clicked."""
-    title = "Accuracy against cost"
+    """Show the metric against cost of every evaluated architecture, with a panel for the one clicked."""
+    title = f"{contents.metric.name.capitalize()} against cost"
     names = cost_names(contents)
     if not names:
         return section("trials", title, missing("No evaluated architectures with their costs were recorded."))
@@ -72,8 +74,8 @@ def trials(contents: Contents) -> str:
     outside = any(not is_within(trial.costs, contents.limits) for trial in contents.trials)
     hollow = " Hollow marks lie outside the limits." if outside else ""
     note = (
-        f"{len(contents.trials):,} evaluated architectures; accuracy on the search-validation images with the "
-        f"weights the search used, not test accuracy.{hollow} Choose a point to see its architecture."
+        f"{len(contents.trials):,} evaluated architectures; {contents.metric.name} on the search-validation data with "
+        f"the weights the search used, not on test data.{hollow} Choose a point to see its architecture."
     )
     return section(
         "trials",
@@ -88,7 +90,7 @@ def trials(contents: Contents) -> str:
 
 
 def history(contents: Contents) -> str:
-    """Show the best accuracy so far of each arm against the number of its evaluations."""
+    """Show the best result so far of each arm against the number of its evaluations."""
     if not contents.trials:
         return section("history", "Search history", missing("No evaluated architectures were recorded."))
     outside = sum(not is_within(trial.costs, contents.limits) for trial in contents.trials)
@@ -180,13 +182,16 @@ def _cost(contents: Contents, name: str) -> str:
 
 
 def _front_table(contents: Contents, cost: str, *, hidden: bool) -> str:
+    front = pareto_front(contents.trials, cost, contents.limits, contents.metric)
     rows = "".join(
         f'<tr><td><button type="button" class="link" data-trial="{i}">{escape(trial.code)}</button></td>'
         f"<td>{escape(trial.arm)}</td><td class=number>{quantity(trial.costs[cost])}</td>"
-        f"<td class=number>{percent(accuracy(trial))}</td></tr>"
-        for i, trial in ((i, contents.trials[i]) for i in pareto_front(contents.trials, cost, contents.limits))
+        f"<td class=number>{contents.metric.show(result(trial, contents.metric))}</td></tr>"
+        for i, trial in ((i, contents.trials[i]) for i in front)
     )
-    titles = f"<th class=number>{escape(cost_title(cost))}</th><th class=number>Accuracy</th>"
+    titles = (
+        f"<th class=number>{escape(cost_title(cost))}</th><th class=number>{contents.metric.name.capitalize()}</th>"
+    )
     state = " hidden" if hidden else ""
     head = f"<thead><tr><th>Code</th><th>Arm</th>{titles}</tr></thead>"
     return f'<table data-front="{escape(cost)}"{state}>{head}<tbody>{rows}</tbody></table>'

@@ -27,7 +27,7 @@ STATISTIC_NOTES: Mapping[str, str] = {
     "kendall_tau_b": "pairs in the right order less pairs in the wrong one; 1 is perfect, 0 is chance",
     "spearman": "correlation of the ranks; 1 is perfect, 0 is chance",
     "top_precision": "share of the best by score that are truly among the best; 1 is perfect",
-    "regret": "points of accuracy lost by taking the first choice; 0 is perfect, lower is better",
+    "regret": "points lost by taking the first choice; 0 is perfect, lower is better",
 }
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))

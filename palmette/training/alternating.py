@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from palmette.data.batches import torch_generator
-from palmette.data.images import Dataset
+from palmette.data.text import Corpus, Data
 from palmette.training.loop import Step, Updates, part
 from palmette.training.recipe import ArchitectureRecipe, Recipe
 from palmette.training.steps import Batch, ImageSteps, Steps
+from palmette.training.text_steps import TextSteps
 
 IMAGES, DRAWS = 11, 12
 """Keep what is random in architecture steps apart from what is random in weight steps of the same number."""
@@ -61,8 +62,10 @@ def adam(module: nn.Module, recipe: ArchitectureRecipe) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
 
 
-def held_out_steps(data: Dataset, recipe: ArchitectureRecipe, *, seed: int) -> Steps:
-    """Return the batches of search-validation images that the architecture learns from."""
+def held_out_steps(data: Data, recipe: ArchitectureRecipe, *, seed: int) -> Steps:
+    """Return the batches of search-validation images, or text, that the architecture learns from."""
+    if isinstance(data, Corpus):
+        return TextSteps(data, data.validation, Recipe(batch_size=recipe.batch_size, bptt=recipe.bptt))
     own = int(np.random.SeedSequence([seed, IMAGES]).generate_state(1)[0])
     plain = Recipe(batch_size=recipe.batch_size, augmentation=recipe.augmentation)
     return ImageSteps(data, data.validation, plain, seed=own)

@@ -18,13 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from palmette.data.batches import torch_generator
-from palmette.data.images import Dataset
+from palmette.data.text import Corpus, Data
 from palmette.errors import DivergedError
 from palmette.leading import guard
 from palmette.storage import checkpoint
+from palmette.training.averaging import averaged
 from palmette.training.drop_path import drop_path_schedule
 from palmette.training.recipe import Recipe
 from palmette.training.steps import Batch, ImageSteps, Pass, Steps
+from palmette.training.text_steps import TextSteps
 
 Forward = Callable[[Any, int], Any]
 """``(input, step) -> output``: images ``[N, C, H, W]`` to logits ``[N, classes]``, or a text segment to predictions."""
@@ -90,7 +92,7 @@ class Updates:
     """Takes over what ``tensors`` gave, on the CPU."""
 
 
-def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch) -> None:
+def train(module: nn.Module, forward: Forward, data: Data, recipe: Recipe, *, seed: int, watch: Watch) -> None:
     """Train the parameters of ``module`` in place on ``data.train``, one forward pass per update.
 
     Raises:
@@ -101,12 +103,14 @@ def train(module: nn.Module, forward: Forward, data: Dataset, recipe: Recipe, *,
     train_by(updates, module, data, recipe, seed=seed, watch=watch)
 
 
-def train_by(updates: Updates, module: nn.Module, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch) -> int:
+def train_by(updates: Updates, module: nn.Module, data: Data, recipe: Recipe, *, seed: int, watch: Watch) -> int:
     """Train the parameters of ``module`` in place on ``data.train`` and return the number of steps it took.
 
     BatchNorm is left in training mode. Only parameters that a step uses are updated: without gradient there is no
     momentum and no decay. Raises what ``train`` raises.
     """
+    if recipe.average:
+        updates = averaged(updates, module, recipe.average)
     source = training_steps(data, recipe, seed=seed)
     steps = recipe.epochs * source.steps_per_epoch
     optimizer = _optimizer(module, recipe)
@@ -149,17 +153,19 @@ def place(module: ModuleT, device: torch.device) -> ModuleT:
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def training_steps(data: Dataset, recipe: Recipe, *, seed: int) -> Steps:
+def training_steps(data: Data, recipe: Recipe, *, seed: int) -> Steps:
     """Return the steps of a training on ``data.train``."""
+    if isinstance(data, Corpus):
+        return TextSteps(data, data.train, recipe)
     return ImageSteps(data, data.train, recipe, seed=seed)
 
 
-def steps_of(data: Dataset, recipe: Recipe) -> int:
+def steps_of(data: Data, recipe: Recipe) -> int:
     """Return the number of updates of a training that does not end early."""
     return recipe.epochs * training_steps(data, recipe, seed=0).steps_per_epoch
 
 
-def passes(data: Dataset, recipe: Recipe, *, steps: int | None = None) -> float:
+def passes(data: Data, recipe: Recipe, *, steps: int | None = None) -> float:
     """Return the cost of a training in forward passes of one image (or token): each one of a step counts 3."""
     source = training_steps(data, recipe, seed=0)
     return 3.0 * source.inputs_per_step * (steps_of(data, recipe) if steps is None else steps)

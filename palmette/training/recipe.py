@@ -9,10 +9,12 @@ from typing import Literal
 from palmette.data.options import Augmentation
 from palmette.errors import PalmetteError
 
+SCHEDULES = ("cosine", "linear", "constant", "exponential")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """SGD with momentum on cross-entropy; the learning rate falls to 0 over the run, per step."""
+    """SGD with momentum on cross-entropy; by default the learning rate falls to 0 over the run, per step."""
 
     epochs: int = 20
     batch_size: int = 128
@@ -23,9 +25,13 @@ class Recipe:
     weight_decay: float = 5e-4
     decay_everything: bool = False
     """Also decay BatchNorm parameters and biases; off, only weights of two or more dimensions decay."""
-    schedule: Literal["cosine", "linear"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant", "exponential"] = "cosine"
     warmup_epochs: float = 0.0
     """Epochs of linear increase from 0 to ``lr``."""
+    decay: float = 0.96
+    """Of the exponential schedule: the factor per epoch, after ``decay_after``."""
+    decay_after: int = 0
+    """Of the exponential schedule: epochs at full ``lr``."""
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     """Largest norm of the whole gradient; 0 is no clipping."""
@@ -34,20 +40,29 @@ class Recipe:
     drop_path: float = 0.0
     """Probability that an image skips a branch in the last epoch, rising from 0 in equal steps per epoch; the network
     must have branches that can be left out."""
+    average: float = 0.0
+    """End with the mean of the weights over this last share of the steps; 0 ends with the last ones."""
+    bptt: int = 35
+    """Of text, time steps that back-propagation goes back through."""
+    activation_penalty: float = 0.0
+    """Of text, times the mean square of the dropped outputs (AR of AWD-LSTM)."""
+    slowness_penalty: float = 0.0
+    """Of text, times the mean square of the outputs' changes from step to step (TAR of AWD-LSTM)."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         lows = {"epochs": 1, "batch_size": 2, "lr": 0, "weight_decay": 0, "warmup_epochs": 0, "clip_norm": 0}
         lows |= {"auxiliary_weight": 0}
+        lows |= {"bptt": 1, "activation_penalty": 0, "slowness_penalty": 0, "decay": 0, "decay_after": 0}
         for name, low in lows.items():
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):
                 raise PalmetteError(f"recipe: {name} = {value} was given; it must be at least {low}")
-        for name in ("momentum", "label_smoothing", "drop_path"):
+        for name in ("momentum", "label_smoothing", "drop_path", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise PalmetteError(f"recipe: {name} = {getattr(self, name)} was given; it must lie in [0, 1)")
-        if self.schedule not in ("cosine", "linear"):
-            raise PalmetteError(f"recipe: schedule = {self.schedule!r} was given; allowed are cosine, linear")
+        if self.schedule not in SCHEDULES:
+            raise PalmetteError(f"recipe: schedule = {self.schedule!r} was given; allowed are {', '.join(SCHEDULES)}")
         if self.nesterov and self.momentum == 0:
             raise PalmetteError("recipe: nesterov needs momentum above 0; set momentum or switch nesterov off")
 
@@ -56,6 +71,10 @@ class Recipe:
         warmup = int(self.warmup_epochs * steps_per_epoch)
         if step < warmup:
             return self.lr * (step + 1) / warmup
+        if self.schedule == "constant":
+            return self.lr
+        if self.schedule == "exponential":
+            return self.lr * float(self.decay ** max(0, step // steps_per_epoch - self.decay_after + 1))
         progress = (step - warmup) / max(1, steps - warmup)
         remaining = 1 - progress if self.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
         return self.lr * remaining
@@ -70,6 +89,8 @@ class ArchitectureRecipe:
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
     batch_size: int = 64
+    bptt: int = 35
+    """Of text, time steps of a batch."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     cadence: Literal["step", "epoch"] = "step"
     """step: one architecture step before every few weight steps; epoch: a row of them after every epoch of weights."""
@@ -81,7 +102,7 @@ class ArchitectureRecipe:
     """Epochs at the start in which only weights are trained."""
 
     def __post_init__(self) -> None:
-        lows = {"lr": 0, "weight_decay": 0, "batch_size": 2, "every": 1, "steps": 0, "warmup_epochs": 0}
+        lows = {"lr": 0, "weight_decay": 0, "batch_size": 2, "bptt": 1, "every": 1, "steps": 0, "warmup_epochs": 0}
         for name, low in lows.items():
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from palmette.architecture import Architecture
-from palmette.data.images import Dataset
+from palmette.data.text import Data
 from palmette.leading import times_reached
 from palmette.sampling.fair import FairSampler
 from palmette.sampling.greedy import GreedySampler
@@ -32,20 +32,19 @@ class Sampler(Protocol):
 
 
 def train_supernet(
-    supernet: Supernet, space: Space, sampler: Sampler, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch
+    supernet: Supernet, space: Space, sampler: Sampler, data: Data, recipe: Recipe, *, seed: int, watch: Watch
 ) -> None:
     """Train the shared weights in place; options off the sampled path get no gradient, momentum or decay."""
 
-    def forward(images: Tensor, step: int) -> Tensor:
+    def forward(x: Any, step: int) -> Any:
         architecture = sampler.sample(np.random.default_rng([seed, step]))
-        logits: Tensor = supernet(images, space.choice(architecture))
-        return logits
+        return supernet(x, space.choice(architecture))
 
     train(supernet, forward, data, recipe, seed=seed, watch=watch)
 
 
 def train_fairly(
-    supernet: Supernet, sampler: FairSampler, data: Dataset, recipe: Recipe, *, seed: int, watch: Watch
+    supernet: Supernet, sampler: FairSampler, data: Data, recipe: Recipe, *, seed: int, watch: Watch
 ) -> None:
     """Train with one backward pass per path of ``sampler`` and one update, all on the step's batch.
 
@@ -79,7 +78,7 @@ def train_greedily(
     supernet: Supernet,
     space: Space,
     sampler: GreedySampler,
-    data: Dataset,
+    data: Data,
     recipe: Recipe,
     *,
     seed: int,
@@ -104,6 +103,5 @@ def train_greedily(
     return train_by(updates, supernet, data, recipe, seed=seed, watch=watch)
 
 
-def _called(supernet: Supernet, choice: Mapping[str, int | tuple[int, ...]], images: Tensor) -> Tensor:
-    logits: Tensor = supernet(images, choice)
-    return logits
+def _called(supernet: Supernet, choice: Mapping[str, int | tuple[int, ...]], x: Any) -> Any:
+    return supernet(x, choice)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
+from palmette.evaluation.metric import ACCURACY
 from palmette.evaluation.trust import Audit, AuditPoint, Statistic
 from palmette.report.contents import Contents, Curve, LayerRow, TrialRow
 from palmette.space import Space
@@ -37,7 +38,8 @@ def example_contents(*, trials_per_arm: int = 300) -> Contents:
         layers=_layers(table, Architecture.from_json(best.architecture)),
         costs=best.costs,
         limits={"flops": (None, MOST_FLOPS), "params": (LEAST_PARAMS, 2.5e6)},
-        test_accuracy=0.9318,
+        metric=ACCURACY,
+        test_result=0.9318,
         test_interval=(0.9267, 0.9366),
         headline=[
             f"The search evaluated {len(evolution)} of 3,969 networks and retrained the best one within the limits.",
@@ -73,7 +75,8 @@ def hostile_contents() -> Contents:
         layers=[LayerRow(name, name, (name, "b"), (1,), {name: 3.0})],
         costs={name: 3.0, "flops": 10},
         limits={name: (1.0, 2.0), f"{name}2": (None, 1.0)},
-        test_accuracy=0.5,
+        metric=ACCURACY,
+        test_result=0.5,
         test_interval=(0.4, 0.6),
         headline=[name],
         trials=[trial, trial],

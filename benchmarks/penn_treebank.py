@@ -1,0 +1,209 @@
+"""Recurrent search on Penn Treebank in a reduced setting, against what costs nothing to think of.
+
+``enas``: a controller and shared weights, 3 seeds; the cell each search derives is trained alone, and so are 10 cells
+drawn at random, by the same recipe. ``darts``: the mixture, first order, 3 seeds; beside each derived cell a plain tanh
+RNN with as many parameters. Validation perplexities; test text is not read. ``results/penn_treebank.md`` has the
+figures. Full settings are in ``recipes/recurrent.py``.
+
+    python benchmarks/penn_treebank.py enas --data ../shared/data/ptb
+    python benchmarks/penn_treebank.py darts --data ../shared/data/ptb
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import nn
+
+from palmette.architecture import Architecture
+from palmette.blocks.language_model import Dropout, LanguageModel
+from palmette.blocks.recurrent_cell import Cell, RecurrentLayer
+from palmette.data.batches import torch_generator
+from palmette.data.options import Splits
+from palmette.data.text import Corpus, read_text
+from palmette.evaluation.from_scratch import from_scratch
+from palmette.evaluation.inherited_text import InheritedText
+from palmette.evaluation.score import score
+from palmette.relaxations.softmax import softmax
+from palmette.sampling.controller import Controller
+from palmette.sampling.options import ControllerOptions, PolicyGradientOptions
+from palmette.sequences import Segment
+from palmette.space import Space, Supernet, called
+from palmette.spaces.recurrent_cell import CellSpace, darts_cells, enas_cells
+from palmette.supernets.architecture_parameters import ArchitectureParameters
+from palmette.training.alternating import Learner, Turn, adam, alternately, held_out_steps
+from palmette.training.loop import Updates, Watch, train, train_by
+from palmette.training.policy_gradient import PolicyGradient
+from palmette.training.recipe import ArchitectureRecipe, Recipe
+from palmette.training.steps import Batch, Pass
+
+SPLITS = Splits(train=60_000, validation=10_000, test=10_000, words=1000)
+DROPOUT = Dropout(inputs=0.1, outputs=0.1)
+CELLS = CellSpace(nodes=6, hidden=64, dropout=DROPOUT)
+RECIPE = Recipe(
+    epochs=10, batch_size=20, lr=20.0, momentum=0.0, nesterov=False, weight_decay=1e-7, clip_norm=0.25, bptt=35
+)
+SEEDS, RANDOM_CELLS, DERIVED_FROM = (0, 1, 2), 10, 50
+RATES = (20.0, 10.0, 5.0)
+"""Learning rates that the tanh RNN may choose from; the cells all have the recipe's."""
+REWARD = 80.0
+"""Over the perplexity of a segment (enas.md 2.4)."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["enas", "darts"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/ptb"))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = read_text(options.data, SPLITS)
+    print(
+        f"{len(data.train):,} words of train, {len(data.validation):,} of validation, {len(data.classes):,} different"
+    )
+    result = enas(data, options.seeds) if options.part == "enas" else darts(data, options.seeds)
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1))
+
+
+def enas(data: Corpus, seeds: Sequence[int]) -> Mapping[str, object]:
+    """Compare derived cells with random ones, trained alike."""
+    space = enas_cells(len(data.classes), CELLS)
+    derived, random = [], []
+    for seed in seeds:
+        began = time.monotonic()
+        found = enas_search(space, data, seed)
+        derived.append(alone(space, found, data, seed))
+        code = space.decisions.code(found)
+        print(f"seed {seed}: derived {code}, {derived[-1]:.2f}, {time.monotonic() - began:.0f} s", flush=True)
+    for number in range(RANDOM_CELLS):
+        drawn = space.decisions.sample(np.random.default_rng([number, 99]))
+        random.append(alone(space, drawn, data, number % len(SEEDS)))
+        print(f"random cell {space.decisions.code(drawn)}: {random[-1]:.2f}", flush=True)
+    low, high = welch(random, derived)
+    gain = float(np.mean(random) - np.mean(derived))
+    print(f"random {np.mean(random):.2f} (standard deviation {np.std(random, ddof=1):.2f})")
+    print(f"enas on Penn Treebank: {gain:.2f} below the mean of random cells (95% interval {low:.2f} to {high:.2f})")
+    return {"derived": derived, "random": random, "interval": [low, high]}
+
+
+def enas_search(space: Space, data: Corpus, seed: int) -> Architecture:
+    """Train shared weights and controller in turn, and return the best of some draws on all of validation."""
+    supernet = space.supernet(seed=seed)
+    controller = Controller(space.decisions, ControllerOptions(), seed=seed)
+    policy = PolicyGradient(controller, PolicyGradientOptions(samples=10, lr=3.5e-3, baseline_decay=0.9))
+
+    def passes(step: int) -> list[Pass]:
+        (encoding,) = controller.draw(1, torch_generator(seed, step, 7))
+        choice = space.choice(space.decisions.architecture(encoding))
+        return [lambda x: supernet(x, choice)]
+
+    def update(turn: Turn) -> Mapping[str, float]:
+        return policy.step(partial(rewards, space, supernet, turn.batch), turn.generator)
+
+    architecture = ArchitectureRecipe(cadence="epoch", steps=20, batch_size=20)
+    learner = Learner(module=controller, optimizer=policy.optimizer, update=update, recipe=architecture)
+    held_out = held_out_steps(data, architecture, seed=seed)
+    updates = alternately(Updates(passes=passes), learner, held_out, seed=seed)
+    train_by(updates, supernet, data, RECIPE, seed=seed, watch=Watch())
+    drawn = [space.decisions.architecture(e) for e in controller.draw(DERIVED_FROM, torch_generator(seed, 8))]
+    distinct = list(dict.fromkeys(drawn))
+    metrics = InheritedText(space, supernet, data)(distinct)
+    print(
+        f"  {len(distinct)} different cells in {DERIVED_FROM} draws, shared {min(m['perplexity'] for m in metrics):.1f}"
+    )
+    return distinct[min(range(len(distinct)), key=lambda i: metrics[i]["loss"])]
+
+
+@torch.no_grad()
+def rewards(space: Space, supernet: Supernet, batch: Batch, architectures: Sequence[Architecture]) -> list[float]:
+    """Return c / perplexity of each architecture on one segment of validation, from a hidden state of zeros."""
+    supernet.eval()
+    segment = Segment(batch.input.tokens, None)
+    losses = [float(batch.loss(lambda _, a=a: supernet(segment, space.choice(a)))) for a in architectures]
+    supernet.train()
+    return [REWARD / math.exp(min(loss, 50.0)) for loss in losses]
+
+
+def darts(data: Corpus, seeds: Sequence[int]) -> Mapping[str, object]:
+    """Compare derived cells with tanh RNNs of equal size, trained alike."""
+    space = darts_cells(len(data.classes), CELLS)
+    derived, plain = [], []
+    for seed in seeds:
+        began = time.monotonic()
+        found = darts_search(space, data, seed)
+        derived.append(alone(space, found, data, seed))
+        code = space.decisions.code(found)
+        print(f"seed {seed}: derived {code}, {derived[-1]:.2f}, {time.monotonic() - began:.0f} s", flush=True)
+        size = sum(p.numel() for p in space.build(found, seed=0).parameters())
+        tuned = {rate: tanh_rnn(data, size, rate, seed) for rate in RATES}
+        plain.append(min(tuned.values()))
+        print(f"  tanh RNN of as many parameters: {plain[-1]:.2f}, the best of {tuned}", flush=True)
+    low, high = welch(plain, derived)
+    gain = float(np.mean(plain) - np.mean(derived))
+    print(f"darts on Penn Treebank: {gain:.2f} below a tanh RNN of equal size (95% interval {low:.2f} to {high:.2f})")
+    return {"derived": derived, "plain": plain, "interval": [low, high]}
+
+
+def darts_search(space: Space, data: Corpus, seed: int) -> Architecture:
+    """Train weights and architecture parameters in turn, first order, and return the strongest edges."""
+    supernet = space.supernet(seed=seed)
+    parameters = ArchitectureParameters(space.mixtures.options(), seed=seed)
+    recipe = ArchitectureRecipe(lr=3e-3, betas=(0.9, 0.999), batch_size=20, every=2)
+    optimizer = adam(parameters, recipe)
+
+    def passes(step: int) -> list[Pass]:
+        with torch.no_grad():
+            choice = parameters.choice(softmax, torch_generator(seed, step, 9))
+        return [lambda x: supernet(x, choice)]
+
+    def update(turn: Turn) -> Mapping[str, float]:
+        loss = turn.batch.loss(lambda x: supernet(x, parameters.choice(softmax, turn.generator)))
+        gradients = torch.autograd.grad(loss, list(parameters.parameters()))
+        for parameter, gradient in zip(parameters.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        return {"held_out_loss": float(loss.detach())}
+
+    learner = Learner(module=parameters, optimizer=optimizer, update=update, recipe=recipe)
+    held_out = held_out_steps(data, recipe, seed=seed)
+    updates = alternately(Updates(passes=passes), learner, held_out, seed=seed)
+    train_by(updates, supernet, data, RECIPE, seed=seed, watch=Watch())
+    return space.mixtures.strongest({name: w.tolist() for name, w in parameters.probabilities().items()})
+
+
+def alone(space: Space, architecture: Architecture, data: Corpus, seed: int) -> float:
+    """Return the validation perplexity of a cell trained alone."""
+    return from_scratch(space, architecture, data, RECIPE, seed=seed, watch=Watch())["perplexity"]
+
+
+def tanh_rnn(data: Corpus, size: int, rate: float, seed: int) -> float:
+    """Return the validation perplexity of a plain tanh RNN with about ``size`` parameters."""
+    words = len(data.classes)  # size = words H + 2 H^2
+    hidden = round((-words + math.sqrt(words**2 + 8 * size)) / 4)
+    torch.manual_seed(seed)
+    layer = RecurrentLayer(Cell("tanh", ()), hidden, hidden, highway=False)
+    network: nn.Module = LanguageModel(words, hidden, layer, dropout=DROPOUT)
+    train(network, lambda x, step: called(network, x), data, replace(RECIPE, lr=rate), seed=seed, watch=Watch())
+    return score(network, data.validation, data)["perplexity"]
+
+
+def welch(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval of the difference between two means (Welch, 1947)."""
+    interval = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    return float(interval.low), float(interval.high)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Recurrent cells: a small graph of nodes at every time step, in the form of ENAS and of DARTS's recurrent cell.
+
+Node 0 reads the input and the hidden state; every later node reads one earlier node. With highway gating (Zilly et
+al., 2017; ENAS section 3.1, DARTS section 3.1.2) a node that reads ``s`` gives ``s + c * (f(s W_h) - s)`` with the gate
+``c = sigmoid(s W_c)``; without (ENAS section 2.1) it gives ``f(s W)``. The new hidden state, which is also the output,
+is the mean of some nodes: of all that nobody reads in ENAS, of all but node 0 in DARTS.
+
+Letters: ``T`` time steps, ``B`` streams, ``E`` inputs, ``H`` hidden units, ``W`` is ``2H`` with highway, else ``H``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from palmette.blocks.fused_cell import fused_cell
+from palmette.errors import ArchitectureError
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "identity": lambda x: x,
+    "sigmoid": torch.sigmoid,
+}
+"""In the order of ENAS's ids, as the paper lists them."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which node reads which, and what it applies.
+
+    Raises:
+        ArchitectureError: a node that does not read an earlier one, or an activation that is not known.
+    """
+
+    first: str
+    """Activation of node 0."""
+    nodes: tuple[tuple[int, str], ...]
+    """Of node 1, 2, ...: the node it reads and its activation."""
+    averages_all: bool = False
+    """The output averages all nodes but node 0 (DARTS), not only those that no other reads (ENAS)."""
+
+    def __post_init__(self) -> None:
+        for node, (previous, activation) in enumerate(self.nodes, start=1):
+            if not 0 <= previous < node:
+                raise ArchitectureError(f"cell: node {node} reads node {previous}; allowed are 0 to {node - 1}")
+            if activation not in ACTIVATIONS:
+                raise ArchitectureError(f"cell: activation {activation!r}; allowed are {', '.join(ACTIVATIONS)}")
+        if self.first not in ACTIVATIONS:
+            raise ArchitectureError(f"cell: activation {self.first!r}; allowed are {', '.join(ACTIVATIONS)}")
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """Of all nodes, node 0 first."""
+        return (self.first, *(activation for _, activation in self.nodes))
+
+    @property
+    def averaged(self) -> tuple[int, ...]:
+        """The nodes whose mean is the output."""
+        if self.averages_all and self.nodes:
+            return tuple(range(1, len(self.nodes) + 1))
+        read = {previous for previous, _ in self.nodes}
+        return tuple(node for node in range(len(self.nodes) + 1) if node not in read)
+
+
+class RecurrentLayer(nn.Module):
+    """One cell run over time.
+
+    Args:
+        cell: the graph.
+        inputs: features of the input.
+        hidden: units.
+        highway: whether nodes are gated.
+        dropout: drop rate of the hidden states that nodes read, one mask for all nodes and steps of a sequence
+            (Gal & Ghahramani, 2016), as in DARTS's recurrent cell.
+        init_range: weights are uniform between plus and minus this.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        inputs: int,
+        hidden: int,
+        *,
+        highway: bool = True,
+        dropout: float = 0.0,
+        init_range: float = 0.04,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.dropout = dropout
+        width = 2 * hidden if highway else hidden
+        shapes = [(inputs, width), (hidden, width), *[(hidden, width)] * len(cell.nodes)]
+        weights = [nn.Parameter(torch.empty(shape).uniform_(-init_range, init_range)) for shape in shapes]
+        self.input_weight, self.hidden_weight = weights[:2]
+        self.node_weights = nn.ParameterList(weights[2:])
+
+    @staticmethod
+    def sharing(cell: Cell, weights: Sequence[nn.Parameter], *, dropout: float) -> RecurrentLayer:
+        """Return a layer that works on the given parameters: of the input, of the hidden state, of node 1, 2, ..."""
+        layer = RecurrentLayer.__new__(RecurrentLayer)
+        nn.Module.__init__(layer)
+        layer.cell, layer.dropout = cell, dropout
+        layer.input_weight, layer.hidden_weight = weights[:2]
+        layer.node_weights = nn.ParameterList(weights[2:])
+        return layer
+
+    def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return the hidden state after every step, ``[T, B, H]``, for inputs ``[T, B, E]``."""
+        first = x.new_zeros(x.shape[1], self.hidden_weight.shape[0]) if hidden is None else hidden
+        mask = locked_mask(first, self.dropout) if self.training else None
+        return run_cell(self.cell, x, first, [self.input_weight, self.hidden_weight, *self.node_weights], mask=mask)
+
+
+def run_cell(cell: Cell, x: Tensor, hidden: Tensor, weights: Sequence[Tensor], *, mask: Tensor | None) -> Tensor:
+    """Return the hidden state after every step, ``[T, B, H]``.
+
+    Args:
+        cell: the graph.
+        x: inputs ``[T, B, E]``.
+        hidden: the state before the first step, ``[B, H]``.
+        weights: of the input ``[E, W]``, of the hidden state ``[H, W]``, and of node 1, 2, ... ``[H, W]``; the gate's
+            half comes first.
+        mask: factors ``[B, H]`` of every hidden state that a node multiplies by its weights.
+    """
+    if x.device.type == "meta":  # nothing to be fast at: costs are counted there
+        return plain_cell(cell, x, hidden, weights, mask=mask)
+    return fused_cell(cell.activations, tuple(p for p, _ in cell.nodes), cell.averaged, x, hidden, mask, weights)
+
+
+def plain_cell(cell: Cell, x: Tensor, hidden: Tensor, weights: Sequence[Tensor], *, mask: Tensor | None) -> Tensor:
+    """Return the same as ``run_cell``, by an ordinary loop: what a cell is, and what the fast way is tested against."""
+    outputs = []
+    for x_t in x:
+        read = hidden if mask is None else hidden * mask
+        product = x_t @ weights[0] + read @ weights[1]
+        states = [gated(product, hidden, cell.first)]
+        for (previous, activation), weight in zip(cell.nodes, weights[2:], strict=True):
+            read = states[previous] if mask is None else states[previous] * mask
+            states.append(gated(read @ weight, states[previous], activation))
+        hidden = torch.stack([states[node] for node in cell.averaged]).mean(0)
+        outputs.append(hidden)
+    return torch.stack(outputs)
+
+
+def gated(product: Tensor, read: Tensor, activation: str) -> Tensor:
+    """Return a node's state ``[..., H]`` from its product ``[..., W]`` and the state it read ``[..., H]``."""
+    units = read.shape[-1]
+    candidate = ACTIVATIONS[activation](product[..., -units:])
+    return candidate if product.shape[-1] == units else torch.lerp(read, candidate, product[..., :units].sigmoid())
+
+
+def locked_mask(like: Tensor, rate: float) -> Tensor | None:
+    """Return dropout factors in the shape of ``like``, to be used at every time step; None where nothing drops."""
+    return torch.empty_like(like).bernoulli_(1 - rate).div_(1 - rate) if rate else None
