@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -32,6 +33,8 @@ class Cost:
     """A space and then codes, architecture.json files, or - for codes on standard input; or published networks."""
     resolution: int | None = None
     """Height and width of the input in pixels; default: those of the run a file lies in, or of the publication."""
+    latency_table: Path | None = None
+    """Also print latency, in milliseconds, by a table that 'palmette latency SPACE' wrote."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -42,14 +45,17 @@ def run(arguments: Sequence[str]) -> None:
     if not options.names:
         raise PalmetteError("cost: nothing was named; give a space and codes, as: cost nas-bench-macro 22212220")
     if options.names[0] in SPACES:
-        _print_space(options.names[0], options.names[1:], options.resolution)
+        _print_space(options.names[0], options.names[1:], options.resolution, options.latency_table)
     else:
+        if options.latency_table is not None:
+            raise PalmetteError("cost: a table of latencies is of a space; give the space and codes of it")
         for name in options.names:
             _print_published(name, options.resolution)
 
 
-def _print_space(name: str, codes: Sequence[str], resolution: int | None) -> None:
+def _print_space(name: str, codes: Sequence[str], resolution: int | None, latency_table: Path | None) -> None:
     from palmette.cli.architectures import read_architecture, shape_of
+    from palmette.cli.latency_table import read_table
     from palmette.costs.complexity import CostTable
 
     entry = named(SPACES, name, "space")
@@ -66,7 +72,11 @@ def _print_space(name: str, codes: Sequence[str], resolution: int | None) -> Non
         facts = {"space": name, "code": code, "canonical": table.decisions.code(architecture)}
         if code.endswith(".json"):
             facts["code"] = facts["canonical"]
-        print(json.dumps({**facts, **table(architecture)}))
+        costs: dict[str, float] = dict(table(architecture))
+        if latency_table is not None:
+            latency = read_table(latency_table, table.decisions, shape).table(architecture)
+            costs |= {name: round(value, 6) for name, value in latency.items()}
+        print(json.dumps({**facts, **costs}))
 
 
 def _print_published(name: str, resolution: int | None) -> None:

@@ -36,6 +36,8 @@ class LimitTexts:
     """Parameters."""
     acts: str | None = None
     """Output elements of convolution and linear layers for one image."""
+    latency: str | None = None
+    """Milliseconds by the table that --latency-table gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class Search(Generic[M]):
     method: str = "spos"
     """A method by name; 'palmette methods' lists them, and '--method NAME --help' shows the options of one."""
     limits: LimitTexts = field(default_factory=LimitTexts)
+    latency_table: Path | None = None
+    """Milliseconds of the options on a machine, as 'palmette latency SPACE' writes them; latency is then a cost too."""
     out: Path | None = None
     """Directory of the run; default: runs/SPACE-METHOD."""
     resume: bool = False
@@ -119,6 +123,7 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
     """
     import torch
 
+    from palmette.cli.latency_table import latency_costs
     from palmette.costs.limits import Limits
     from palmette.data.sources import load_any
     from palmette.evaluation.audit import read_table
@@ -135,7 +140,8 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
     data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
     SPACES[options.space].check_data(data)
     space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
-    table = feasible_table(space, data, limits, seed=options.seed)
+    latency = latency_costs(options.latency_table, limits, space.decisions, data.input_shape)
+    table = feasible_table(space, data, limits, seed=options.seed, measured=latency)
     if options.audit.table is not None:
         read_table(options.audit.table, space.decisions)  # its mistakes are told now, not after the training
     directory = _directory(options)

@@ -28,6 +28,8 @@ class SearchAgain:
     source: Annotated[Path, tyro.conf.arg(name="from")]
     """The directory of a run whose supernet is trained."""
     limits: LimitTexts = field(default_factory=LimitTexts)
+    latency_table: Path | None = None
+    """Milliseconds of the options on a machine, as 'palmette latency SPACE' writes them; default: that of the run."""
     out: Path | None = None
     """Directory of the new runs, one for each limit, continued where they were stopped; default: RUN/again."""
     retrain: bool = False
@@ -45,7 +47,8 @@ def run_again(arguments: Sequence[str]) -> None:
     out = options.out or options.source / "again"
     answers = []
     for limits in each_limit(options.limits):
-        wanted = replace(before, limits=limits, out=out / _folder(limits), resume=True)
+        latency = options.latency_table or before.latency_table
+        wanted = replace(before, limits=limits, latency_table=latency, out=out / _folder(limits), resume=True)
         with opened_job(wanted, Bars()) as job:
             take_supernet(options.source, job.run)
             answers.append(search_again(job, wanted.options, retrain=options.retrain))

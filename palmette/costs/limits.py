@@ -79,8 +79,8 @@ class Limit:
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            return f"at most {_number(self.high)}" if self.high is not None else f"at least {_number(self.low)}"
-        return f"between {_number(self.low)} and {_number(self.high)}"
+            return f"at most {number(self.high)}" if self.high is not None else f"at least {number(self.low)}"
+        return f"between {number(self.low)} and {number(self.high)}"
 
 
 class Limits(Mapping[str, Limit]):
@@ -191,7 +191,7 @@ def check_feasible(limits: Limits, decisions: Decisions, costs: Costs, generator
     reached = costs(nearest)
     if limits.allows(reached):
         return nearest
-    values = ", ".join(f"{name} {_number(reached[name])}" for name in limits)
+    values = ", ".join(f"{name} {number(reached[name])}" for name in limits)
     raise LimitError(
         f"limits {limits}: {tried}; the nearest, {decisions.code(nearest)}, has {values}; "
         "widen the limits to include it"
@@ -213,8 +213,8 @@ def _within_reach(limits: Limits, decisions: Decisions, costs: SummedCosts) -> A
                 size, cure = ("smallest", "raise") if sign > 0 else ("largest", "lower")
                 bound = "at most" if sign > 0 else "at least"
                 raise LimitError(
-                    f"{name} {bound} {_number(end)}: the {size} architecture of space {decisions.space!r} has "
-                    f"{_number(reached[name])}; {cure} the limit to {'at least' if sign > 0 else 'at most'} that"
+                    f"{name} {bound} {number(end)}: the {size} architecture of space {decisions.space!r} has "
+                    f"{number(reached[name])}; {cure} the limit to {'at least' if sign > 0 else 'at most'} that"
                 )
     return None
 
@@ -297,6 +297,7 @@ def _end(part: str, text: str) -> float | None:
         ) from None
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return a cost in full: counts with separators, others with as many digits as they need, at most seven."""
     assert value is not None
-    return f"{int(value):,}" if value == int(value) else f"{value:,}"
+    return f"{int(value):,}" if value == int(value) else f"{value:,.7g}"

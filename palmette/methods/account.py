@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
+from palmette.costs.limits import number
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.outcomes import compared, interval, metric_of
 from palmette.evaluation.score import Metrics
@@ -31,7 +32,7 @@ class Best:
     architecture: Architecture
     network: nn.Module
     """Plain, in evaluation mode; no class of this package inside."""
-    costs: Mapping[str, int]
+    costs: Mapping[str, float]
     validation: Metrics
     test: Metrics
     outcome: Tensor
@@ -41,7 +42,7 @@ class Best:
 def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]:
     """Return the account in sentences that claim no more than the intervals allow."""
     decisions = job.space.decisions
-    costs = ", ".join(f"{value:,} {name}" for name, value in best.costs.items())
+    costs = ", ".join(f"{number(value)} {name}" for name, value in best.costs.items())
     metric = metric_of(job.data)
     lines = [
         f"Best network {decisions.code(best.architecture)}: {metric.show(best.test[metric.name])} test {metric.name} "
@@ -53,7 +54,7 @@ def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]
     lines.append(
         f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
         f"retrained alike: {metric.show(other.test[metric.name])} "
-        f"({_in_words(other.outcome, metric)}), {other.costs['flops']:,} flops."
+        f"({_in_words(other.outcome, metric)}), {number(other.costs['flops'])} flops."
     )
     return (*lines, compared(best.outcome, other.outcome))
 
@@ -97,7 +98,7 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
         method=method.name,
         winner_code=decisions.code(best.architecture),
         winner_architecture=best.architecture.to_json(),
-        layers=layer_rows(job.space, job.table, best.architecture),
+        layers=layer_rows(job.space, job.counted, best.architecture),
         costs=best.costs,
         limits={name: (limit.low, limit.high) for name, limit in job.limits.items()},
         metric=metric_of(job.data),

@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from palmette.architecture import Architecture
+from palmette.costs.additive import SideBySide
 from palmette.costs.complexity import CostTable
-from palmette.costs.limits import Limits, check_feasible
+from palmette.costs.limits import Limits, SummedCosts, check_feasible
 from palmette.data.text import Data
 from palmette.evaluation.score import Metrics
 from palmette.progress import Advance, Progress
@@ -31,13 +32,21 @@ class Job:
 
     space: Space
     data: Data
-    table: CostTable
+    table: CostTable | SideBySide
+    """Costs, with those measured on a machine beside those counted if there is a table of them."""
     limits: Limits
     run: RunDirectory
     journal: Journal
     curves: Curves
     seed: int
     progress: Progress
+
+    @property
+    def counted(self) -> CostTable:
+        """FLOPs, parameters and activations only."""
+        counted = self.table.one if isinstance(self.table, SideBySide) else self.table
+        assert isinstance(counted, CostTable)
+        return counted
 
     def allows(self, architecture: Architecture) -> bool:
         """Say whether the architecture meets every limit."""
@@ -64,14 +73,24 @@ class Job:
         return Watch(advance=advance, log=log, checkpoint=self.run.checkpoint(phase))
 
 
-def feasible_table(space: Space, data: Data, limits: Limits, *, seed: int) -> CostTable:
+def feasible_table(
+    space: Space, data: Data, limits: Limits, *, seed: int, measured: SummedCosts | None = None
+) -> CostTable | SideBySide:
     """Return the costs of the space on these data, once it is sure that the limits can be met.
+
+    Args:
+        space: that is searched.
+        data: whose images the network takes.
+        limits: to be met.
+        seed: of the draws that look for an architecture within limits.
+        measured: further costs, as a table of latencies.
 
     Raises:
         LimitError: no architecture meets the limits.
         ArchitectureError: the data do not fit the network.
     """
-    table = CostTable(space.stand_alone, data.input_shape)
+    counted = CostTable(space.stand_alone, data.input_shape)
+    table = counted if measured is None else SideBySide(counted, measured)
     check_feasible(limits, space.decisions, table, np.random.default_rng(seed))
     return table
 
@@ -80,7 +99,7 @@ def feasible_table(space: Space, data: Data, limits: Limits, *, seed: int) -> Co
 def opened(
     space: Space,
     data: Data,
-    table: CostTable,
+    table: CostTable | SideBySide,
     limits: Limits,
     *,
     directory: RunDirectory,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from palmette.costs.limits import number
 from palmette.errors import StorageError
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.outcomes import metric_of
@@ -30,7 +31,7 @@ class Answer:
 
     limits: str
     code: str
-    costs: Mapping[str, int]
+    costs: Mapping[str, float]
     validation: Metrics
     """With inherited weights."""
     random: Metrics
@@ -91,7 +92,7 @@ def as_table(answers: list[Answer]) -> str:
         [
             answer.limits,
             answer.code,
-            *(f"{cost:,}" for cost in answer.costs.values()),
+            *(number(cost) for cost in answer.costs.values()),
             metric.show(answer.validation[metric.name]),
             metric.show(answer.random[metric.name]),
             "-" if answer.test_result is None else metric.show(answer.test_result),

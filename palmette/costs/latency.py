@@ -1,0 +1,286 @@
+"""Latency: milliseconds of whole networks on this machine, and a table of options that their sums come from.
+
+Networks are measured in random order, round after round, each after a call that warms the caches; the least time of
+each counts, since other work on a machine can only lengthen a call (on a busy machine the medians of two halves of the
+rounds agreed to R2 0.64, the least times to 0.98). The table is fitted to these times (``costs.additive``) and then
+held against networks that took no part in the fit. FBNet (Wu et al., 2019, section 3.2) and ProxylessNAS (Cai et al.,
+2019, section 3.3) search with such tables; theirs age with the runtime (gradient.md 7.4), so the conditions are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from palmette.architecture import Architecture
+from palmette.costs.additive import AdditiveTable, Agreement, fit_additive, free_entries
+from palmette.decisions import Decisions
+from palmette.errors import LimitError, PalmetteError
+from palmette.space import Space, Supernet
+
+FORMAT = 1
+FEWEST = 100
+"""Networks that a table is fitted to at least."""
+PER_ENTRY = 3
+"""Networks per free entry of the table otherwise."""
+CALLS = 3
+"""Timed calls of a network in each round, after one that is not timed."""
+
+Array = npt.NDArray[np.float64]
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What a latency depends on beside the network."""
+
+    input_shape: tuple[int, ...]
+    """Channels, height and width in pixels."""
+    batch_size: int = 1
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "cpu"
+    threads: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Versions and machine, as text."""
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """A table with what it was made under, and how well it predicts whole networks."""
+
+    table: AdditiveTable
+    """Of one cost, ``latency``, in milliseconds."""
+    conditions: Conditions
+    fitted_to: int
+    """Networks measured for the table."""
+    rounds: int
+    codes: tuple[str, ...]
+    """Of the networks measured for the check only."""
+    measured: tuple[float, ...]
+    """Milliseconds of these."""
+    medians: tuple[float, ...]
+    """Milliseconds of these in the middle round: what a call takes while other work goes on."""
+
+    @property
+    def predicted(self) -> list[float]:
+        """Return the sums of the table for the networks of the check, in milliseconds."""
+        decisions = self.table.decisions
+        return [self.table(decisions.parse(code))["latency"] for code in self.codes]
+
+    @property
+    def agreement(self) -> Agreement:
+        """Return how well the sums agree with the measured networks."""
+        return Agreement.of(self.predicted, self.measured)
+
+    def to_json(self) -> str:
+        """Return the text that ``read_latency`` reads; arrays are in option order."""
+        decisions = self.table.decisions
+        record = {
+            "palmette_latency": FORMAT,
+            "space": decisions.space,
+            "unit": "milliseconds",
+            "conditions": asdict(self.conditions),
+            "fixed": float(self.table.fixed[0]),
+            "options": {
+                name: {_text(value): float(row[0]) for value, row in zip(decisions.values(name), rows, strict=True)}
+                for name, rows in self.table.options.items()
+            },
+            "fitted_to": self.fitted_to,
+            "rounds": self.rounds,
+            "check": {"codes": self.codes, "measured": self.measured, "medians": self.medians} | asdict(self.agreement),
+        }
+        return json.dumps(record, indent=1) + "\n"
+
+
+def read_latency(text: str, decisions: Decisions) -> LatencyTable:
+    """Return the table that ``to_json`` wrote.
+
+    Raises:
+        LimitError: no such table, or one of another space or version.
+    """
+    try:
+        record = json.loads(text)
+        version, space = record["palmette_latency"], record["space"]
+    except (ValueError, TypeError, KeyError):
+        raise LimitError("it is no table of latencies; 'palmette latency SPACE' makes one") from None
+    if version != FORMAT:
+        raise LimitError(f"version {version!r} of the format, this palmette reads {FORMAT}; measure again")
+    wanted = {name: [_text(value) for value in decisions.values(name)] for name in decisions.decisions}
+    if space != decisions.space or {name: list(rows) for name, rows in record["options"].items()} != wanted:
+        raise LimitError(
+            f"it is of space {space!r}, needed is {decisions.space!r} with the same options; "
+            f"'palmette latency {decisions.space}' makes one"
+        )
+    try:
+        options = {name: np.array([[float(v)] for v in rows.values()]) for name, rows in record["options"].items()}
+        check, conditions = record["check"], record["conditions"]
+        return LatencyTable(
+            AdditiveTable(decisions, ("latency",), np.array([float(record["fixed"])]), options),
+            Conditions(**conditions | {"input_shape": tuple(conditions["input_shape"])}),
+            fitted_to=record["fitted_to"],
+            rounds=record["rounds"],
+            codes=tuple(check["codes"]),
+            measured=tuple(check["measured"]),
+            medians=tuple(check["medians"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LimitError(f"it is damaged ({error}); measure again") from None
+
+
+def measured_table(
+    space: Space,
+    conditions: Conditions,
+    *,
+    networks: int = 0,
+    check: int = 30,
+    rounds: int = 20,
+    seed: int = 0,
+    advance: Advance = lambda done, total: None,
+) -> LatencyTable:
+    """Measure random networks of a space, fit the table to all but ``check`` of them, and check it on these.
+
+    Args:
+        space: whose options are measured.
+        conditions: under which.
+        networks: to fit to; 0: three for each free entry of the table, and at least 100.
+        check: further networks, none of them among the former.
+        rounds: in which every network is measured once.
+        seed: of the draws and the order.
+        advance: told of the networks measured so far, over all rounds.
+
+    Raises:
+        PalmetteError: numbers that make no table, or more networks than the space has.
+    """
+    wanted = networks_needed(space.decisions, networks=networks, check=check, rounds=rounds)
+    generator = np.random.default_rng(seed)
+    drawn = _draw(space.decisions, wanted + check, generator)
+    times = measured(space, drawn, conditions, rounds=rounds, generator=generator, advance=advance)
+    least, fitted_to = times.min(axis=0), len(drawn) - check
+    return LatencyTable(
+        fit_additive(space.decisions, drawn[:fitted_to], least[:fitted_to], name="latency"),
+        conditions,
+        fitted_to,
+        rounds,
+        codes=tuple(space.decisions.code(space.decisions.check(encoding)) for encoding in drawn[fitted_to:]),
+        measured=tuple(least[fitted_to:].tolist()),
+        medians=tuple(np.median(times[:, fitted_to:], axis=0).tolist()),
+    )
+
+
+def networks_needed(decisions: Decisions, *, networks: int, check: int, rounds: int) -> int:
+    """Return how many networks the table is fitted to; arguments and errors as of ``measured_table``."""
+    wanted = networks or _enough(decisions, check)
+    if min(rounds, check) < 3 or wanted < free_entries(decisions):
+        raise PalmetteError(
+            f"latency: rounds = {rounds}, check = {check}, networks = {wanted} were given; allowed are at least 3, 3 "
+            f"and {free_entries(decisions)}, one for each free entry of the table"
+        )
+    return wanted
+
+
+def measured(
+    space: Space,
+    architectures: Sequence[Architecture],
+    conditions: Conditions,
+    *,
+    rounds: int,
+    generator: np.random.Generator,
+    advance: Advance = lambda done, total: None,
+) -> Array:
+    """Return the milliseconds of one call of each network in each round, ``[rounds, architectures]``.
+
+    A round's figure is the least of a few calls. Networks are in evaluation mode and without gradients; they share the
+    weights of one supernet, which needs less memory and takes the same time.
+    """
+    device, dtype = torch.device(conditions.device), getattr(torch, conditions.dtype)
+    supernet = space.supernet(seed=0).eval()
+    networks = [_network(space, supernet, architecture).to(device, dtype) for architecture in architectures]
+    x = torch.randn(conditions.batch_size, *conditions.input_shape, device=device, dtype=dtype)
+    times = np.zeros((rounds, len(networks)))
+    with _quietly(conditions.threads):
+        for turn in range(rounds):
+            for done, i in enumerate(generator.permutation(len(networks)).tolist(), start=1):
+                times[turn, i] = _milliseconds(networks[i], x)
+                advance(turn * len(networks) + done, times.size)
+    return times
+
+
+def _milliseconds(network: nn.Module, x: Tensor) -> float:
+    network(x)
+    _finish(x)
+    least = float("inf")
+    for _ in range(CALLS):
+        began = time.perf_counter()
+        network(x)
+        _finish(x)
+        least = min(least, time.perf_counter() - began)
+    return 1e3 * least
+
+
+def _finish(x: Tensor) -> None:
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+
+
+@contextmanager
+def _quietly(threads: int) -> Iterator[None]:
+    """Fix the threads, and turn off gradients and numbers so small that processors stumble on them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # untrained deep networks can reach them, trained ones do not
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
+
+
+def _network(space: Space, supernet: Supernet, architecture: Architecture) -> nn.Module:
+    """Return the stand-alone network with tensors of the supernet."""
+    with torch.device("meta"):
+        network = space.build(architecture, seed=0).eval()
+    state = {name: tensor.contiguous() for name, tensor in space.shared_state(supernet, architecture).items()}
+    network.load_state_dict(state, strict=False, assign=True)
+    if any(tensor.is_meta for tensor in chain(network.parameters(), network.buffers())):
+        return space.build(architecture, seed=0).eval()  # it has tensors that are no part of its state
+    return network
+
+
+def _enough(decisions: Decisions, check: int) -> int:
+    """Return how many networks to fit to; of a small space at most those that the check leaves."""
+    wanted = max(FEWEST, PER_ENTRY * free_entries(decisions))
+    is_small = decisions.count() < 10 * (wanted + check)
+    return min(wanted, decisions.count_distinct() - check) if is_small else wanted
+
+
+def _draw(decisions: Decisions, count: int, generator: np.random.Generator) -> list[Architecture]:
+    """Draw so many different networks, each as the encoding that was drawn.
+
+    Canonical forms would hardly show some options: in a row of layers, one that does nothing comes last.
+    """
+    encodings = Decisions(decisions.space, list(decisions.decisions.values()))
+    drawn: dict[Architecture, Architecture] = {}
+    for _ in range(100 * count):
+        encoding = encodings.sample(generator)
+        drawn.setdefault(decisions.check(encoding), encoding)
+        if len(drawn) == count:
+            return list(drawn.values())
+    raise PalmetteError(
+        f"latency: {count} different networks are needed and space {decisions.space!r} gave {len(drawn)}; "
+        "measure fewer, with --networks and --check"
+    )
+
+
+def _text(value: object) -> str:
+    return "+".join(value) if isinstance(value, tuple) else str(value)
