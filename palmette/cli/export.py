@@ -6,19 +6,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from palmette.cli.main import parse
 from palmette.errors import PalmetteError
+from palmette.methods.fairnas import FairNAS
+from palmette.methods.greedynas import GreedyNAS
+from palmette.methods.spos import SPOS
+
+if TYPE_CHECKING:
+    from palmette.methods.job import Method
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Write a trained network as ONNX, checked against PyTorch with ONNX Runtime.
+    """Write a trained network as ONNX, checked against PyTorch with ONNX Runtime; or the Pareto front of a run.
 
-    Examples: `palmette export runs/mine --onnx network.onnx`. The run's network.safetensors is an export already;
+    Examples: `palmette export runs/mine --onnx network.onnx`; `palmette export runs/mine --front front`, and then
+    `palmette retrain front/120210.json`. The run's network.safetensors is an export already;
     input is normalised as (pixels / 255 - mean) / std, with the printed figures.
     """
 
@@ -26,19 +33,63 @@ class Export:
     """The directory of a run, or a network.safetensors."""
     onnx: Path | None = None
     """The file to write."""
+    front: Path | None = None
+    """Folder to write an architecture.json to for every evaluated architecture that no other beats in all objectives,
+    by inherited weights; their metrics and costs are printed, one JSON line each."""
+    objectives: tuple[str, ...] = ()
+    """Of the front, as accuracy flops or name:higher; default: those the run searched for, else accuracy flops."""
 
 
 def run(arguments: Sequence[str]) -> None:
     options = parse(Export, arguments, name="export")
     assert isinstance(options, Export)
-    if options.onnx is None:
-        raise PalmetteError("export: no format was given; add --onnx FILE.onnx")
+    if options.objectives and options.front is None:
+        raise PalmetteError("export: objectives are of the front; add --front FOLDER")
+    if options.onnx is None and options.front is None:
+        raise PalmetteError("export: no format was given; add --onnx FILE.onnx, or --front FOLDER")
+    if options.front is not None:
+        _export_front(options.network, options.front, options.objectives)
+    if options.onnx is not None:
+        _export_onnx(options.network, options.onnx)
+
+
+def _export_onnx(path: Path, onnx: Path) -> None:
     from palmette.cli.trained import trained
     from palmette.export.onnx import export_onnx
 
-    network, card = trained(options.network)
+    network, card = trained(path)
     if len(card.input_shape) == 1:
         raise PalmetteError("export: a language model's loop over time has no ONNX form here; use network.safetensors")
-    difference = export_onnx(network, options.onnx, card.input_shape)
-    facts = {"onnx": str(options.onnx), "largest_difference": difference, "mean": card.mean, "std": card.std}
+    difference = export_onnx(network, onnx, card.input_shape)
+    facts = {"onnx": str(onnx), "largest_difference": difference, "mean": card.mean, "std": card.std}
     print(json.dumps(facts))
+
+
+def _export_front(path: Path, folder: Path, wanted: Sequence[str]) -> None:
+    from palmette.cli.search import stored_search
+    from palmette.cli.trained import space_of
+    from palmette.searches.pareto import objectives, pareto_front
+    from palmette.storage.atomic import write_text
+    from palmette.storage.journal import Journal
+
+    chosen = objectives(wanted or _searched_for(stored_search(path).options) or ("accuracy", "flops"))
+    with Journal(path / "trials.sqlite", read_only=True) as journal:
+        trials = journal.trials()
+    if not trials:
+        raise PalmetteError(f"{path}: no architecture was evaluated yet; finish the run first, with --resume")
+    decisions = space_of(trials[0].architecture, classes=2, channels=1).decisions
+    for trial in sorted(pareto_front(trials, chosen), key=lambda trial: trial.costs["flops"]):
+        code = decisions.code(trial.architecture)
+        file = folder / f"{code}.json"
+        write_text(file, trial.architecture.to_json() + "\n")
+        print(json.dumps({"code": code, "file": str(file), "arm": trial.arm, **trial.metrics, **trial.costs}))
+
+
+def _searched_for(method: Method) -> tuple[str, ...]:
+    """Return the objectives of a method that has several, else none."""
+    match method:
+        case SPOS(stage="nsga2"):
+            return method.objectives or (method.rank_by, "flops")
+        case FairNAS() | GreedyNAS() if len(method.nsga2.objectives) > 1:
+            return method.nsga2.objectives
+    return ()

@@ -50,13 +50,13 @@ def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]
     ]
     if other.architecture == best.architecture:
         lines.append(f"Random search with the same {found.evaluations} evaluations found the same network.")
-        return tuple(lines)
+        return (*lines, *found.remarks)
     lines.append(
         f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
         f"retrained alike: {metric.show(other.test[metric.name])} "
         f"({_in_words(other.outcome, metric)}), {number(other.costs['flops'])} flops."
     )
-    return (*lines, compared(best.outcome, other.outcome))
+    return (*lines, compared(best.outcome, other.outcome), *found.remarks)
 
 
 def _in_words(outcome: Tensor, metric: Metric) -> str:

@@ -47,11 +47,12 @@ class GreedyNAS:
         from palmette.data.text import images_only
         from palmette.evaluation.inherited import Inherited
         from palmette.methods.single_path import check_objectives, searched, trained_supernet
-        from palmette.sampling.greedy import GreedySampler
+        from palmette.sampling.greedy import GreedySampler, check_pool
         from palmette.training.loop import passes, steps_of
         from palmette.training.supernet import train_greedily
 
         check_objectives(job, self.nsga2)
+        check_pool(job.space.decisions, self.greedy)
         data = images_only(job.data, "greedynas")
         held_out = data.validation
         some = np.random.default_rng(job.seed).permutation(len(held_out))[: self.greedy.images]

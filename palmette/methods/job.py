@@ -138,6 +138,8 @@ class Found:
     """Architectures evaluated to find the best."""
     passes: float
     """What it all cost, in forward passes of one image through an average network; a training step counts 3 each."""
+    remarks: tuple[str, ...] = ()
+    """What else a reader of the result should know, in sentences."""
 
 
 class Method(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -19,7 +20,8 @@ from palmette.searches.driver import Arm, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
 from palmette.searches.nsga2 import NSGA2, NSGA2Options
 from palmette.searches.pareto import objectives
-from palmette.searches.predictor import PredictorOptions, PredictorSearch
+from palmette.searches.predictor import FOLDS, PredictorOptions, PredictorSearch, cross_validated
+from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import Score, SearchAlgorithm, Trial, best_first
 from palmette.space import Supernet
 from palmette.training.loop import Watch, place
@@ -28,7 +30,8 @@ from palmette.training.supernet import Sampler, train_supernet
 
 T = TypeVar("T")
 RankBy = Literal["accuracy", "loss"]
-SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions
+LEAST_SCORED = 2 * FOLDS
+SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions
 
 
 def trained_supernet(job: Job, train: Callable[[Supernet, Watch], T]) -> tuple[Supernet, T]:
@@ -95,7 +98,9 @@ def searched(
     name, algorithm = _algorithm(job, options, score, start)
     history = run_arm(job, algorithm, evaluate, name=name, evaluations=options.evaluations)
     cost = training_passes + (len(job.data.calibration) + len(job.data.validation)) * len(history)
-    return Found(best_first(history, score)[0].architecture, score, evaluate, len(history), cost)
+    best = best_first(history, score)[0].architecture
+    remarks = _of_predictor(job, options, history, score) if isinstance(options, PredictorOptions) else ()
+    return Found(best, score, evaluate, len(history), cost, remarks)
 
 
 def check_objectives(job: Job, options: NSGA2Options) -> None:
@@ -139,6 +144,22 @@ def _algorithm(
             return "nsga2", NSGA2(decisions, job.allows, options, start=start)
         case PredictorOptions():
             return "predictor", PredictorSearch(decisions, job.allows, score, options, start=start)
+        case RandomSearchOptions():
+            return "random", RandomSearch(decisions, job.allows, options)
+
+
+def _of_predictor(job: Job, options: PredictorOptions, history: Sequence[Trial], score: Score) -> tuple[str, ...]:
+    """Say how well the predictor orders architectures that it has not seen, and keep the figures."""
+    if len(history) < LEAST_SCORED:
+        return (f"With {len(history)} scores the predictor could not be cross-validated.",)
+    architectures, scores = [trial.architecture for trial in history], [score(trial) for trial in history]
+    found = cross_validated(job.space.decisions, options.regressor, architectures, scores)
+    job.journal.record("predictor", asdict(found))
+    return (
+        f"The {options.regressor} predictor orders architectures it has not seen to Kendall tau-b "
+        f"{found.kendall_tau_b:.3f} and Spearman's rho {found.spearman:.3f} with their inherited scores "
+        f"(cross-validation over its {found.architectures} trials, most of which it chose itself).",
+    )
 
 
 SCORES: dict[RankBy, Score] = {

@@ -1,8 +1,8 @@
 """SPOS: Single Path One-Shot (Guo et al., ECCV 2020).
 
 1. Train a supernet, each step one path drawn uniformly, over the space or over a range of cost (section 3.3).
-2. Search by evolution; a candidate inherits the supernet's weights, its BatchNorm statistics are recomputed, and it
-   is scored on held-out images (section 3.4). Every candidate meets the limits.
+2. Search by evolution, or another search; a candidate inherits the supernet's weights, its BatchNorm statistics are
+   recomputed, and it is scored on held-out images (section 3.4). Every candidate meets the limits.
 3. Retrain the winner from scratch (``methods/search.py`` does this for every method).
 
 Deviations, each a defect of the released code (sampling.md 2.14): all candidates are scored on one fixed,
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from palmette.errors import PalmetteError
 from palmette.searches.evolution import EvolutionOptions
+from palmette.searches.nsga2 import NSGA2Options
+from palmette.searches.predictor import FOLDS, PredictorOptions, Regressor
+from palmette.searches.random import RandomSearchOptions
 from palmette.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -32,6 +35,13 @@ class SPOS:
     """Sample training paths uniform in cost instead: this many bins of the first limit that has two ends (7 in the
     released code, for 290 to 360 MFLOPs); 0 samples uniformly over the space."""
     evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
+    stage: Literal["evolution", "nsga2", "predictor", "random"] = "evolution"
+    """What searches the supernet. The others evaluate as many architectures as evolution, in generations of its
+    population; of its further options they use none but nsga2 the mutation probability."""
+    objectives: tuple[str, ...] = ()
+    """Of nsga2, as accuracy flops latency or name:higher; by default what ``rank_by`` says, and flops."""
+    regressor: Regressor = "ridge"
+    """Of predictor."""
     rank_by: Literal["accuracy", "loss"] = "accuracy"
     """What selects candidates; on few images the loss ranks better."""
     retraining: Recipe = field(default_factory=Recipe)
@@ -41,13 +51,47 @@ class SPOS:
     def __post_init__(self) -> None:
         if self.rank_by not in ("accuracy", "loss"):
             raise PalmetteError(f"spos: rank_by = {self.rank_by!r} was given; allowed are accuracy, loss")
+        if self.stage not in ("evolution", "nsga2", "predictor", "random"):
+            raise PalmetteError(
+                f"spos: stage = {self.stage!r} was given; allowed are evolution, nsga2, predictor, random"
+            )
+        if self.objectives and self.stage != "nsga2":
+            raise PalmetteError(f"spos: objectives are of nsga2, not of {self.stage}; add --stage nsga2")
+        if self.regressor != "ridge" and self.stage != "predictor":
+            raise PalmetteError(f"spos: a regressor is of predictor, not of {self.stage}; add --stage predictor")
+        self.searching()  # refuses what the search does not allow
+
+    def searching(self) -> EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions:
+        """Return the options of the search that ``stage`` names, with the evaluations of ``evolution``."""
+        sizes = self.evolution
+        match self.stage:
+            case "nsga2":
+                return NSGA2Options(
+                    objectives=self.objectives or (self.rank_by, "flops"),
+                    population=sizes.population,
+                    generations=sizes.generations,
+                    mutation_probability=sizes.mutation_probability,
+                )
+            case "predictor":
+                return PredictorOptions(
+                    regressor=self.regressor,
+                    first=max(2 * FOLDS, sizes.population),
+                    generation=sizes.population,
+                    evaluations=sizes.evaluations,
+                )
+            case "random":
+                return RandomSearchOptions(evaluations=sizes.evaluations, generation=sizes.population)
+        return sizes
 
     def search(self, job: Job) -> Found:
         """Train the supernet, search it, and return the best architecture within the limits."""
-        from palmette.methods.single_path import binned, searched, trained_supernet, uniformly
+        from palmette.methods.single_path import binned, check_objectives, searched, trained_supernet, uniformly
         from palmette.training.loop import passes
 
+        options = self.searching()
+        if isinstance(options, NSGA2Options):
+            check_objectives(job, options)
         sampler = binned(job, self.bins) if self.bins else None
         supernet, _ = trained_supernet(job, uniformly(job, self.training, sampler))
         cost = passes(job.data, self.training)
-        return searched(job, supernet, self.evolution, self.rank_by, training_passes=cost)
+        return searched(job, supernet, options, self.rank_by, training_passes=cost)

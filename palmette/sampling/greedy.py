@@ -116,11 +116,7 @@ class GreedySampler:
     def __init__(
         self, decisions: Decisions, options: GreedyOptions, steps: int, *, scores: Scores, allows: Allows
     ) -> None:
-        if options.pool > decisions.count_distinct():
-            raise PalmetteError(
-                f"greedy: a pool of {options.pool:,} is larger than space {decisions.space!r}, which has "
-                f"{decisions.count_distinct():,} architectures; make it smaller"
-            )
+        check_pool(decisions, options)
         self.decisions = decisions
         self.options = options
         self.steps = steps
@@ -198,6 +194,15 @@ class GreedySampler:
 
     def _in_steps(self, share: float) -> int:
         return round(share * self.steps)
+
+
+def check_pool(decisions: Decisions, options: GreedyOptions) -> None:
+    """Raise PalmetteError for a pool larger than the space."""
+    if options.pool > decisions.count_distinct():
+        raise PalmetteError(
+            f"greedy: a pool of {options.pool:,} is larger than space {decisions.space!r}, which has "
+            f"{decisions.count_distinct():,} architectures; make it smaller"
+        )
 
 
 def epsilon(step: int, warmup: int, last: int, highest: float) -> float:
