@@ -194,13 +194,13 @@ def _merge(space: str, found: Sequence[Decision]) -> list[Decision]:
 
 
 def _simplified(active_if: tuple[Condition, ...], merged: dict[str, Decision]) -> tuple[Condition, ...]:
-    """Return the conditions of the parent where a decision is reached by every option of that parent."""
-    parents = {name for name, _ in active_if}
-    if len(parents) != 1:
-        return active_if
-    parent = merged[parents.pop()]
-    every = isinstance(parent, Categorical) and {value for _, value in active_if} == set(parent.options)
-    return parent.active_if if every else active_if
+    """Return the conditions of a parent in place of itself, where every option of that parent reaches a decision."""
+    for name in dict.fromkeys(name for name, _ in active_if):
+        parent = merged[name]
+        if isinstance(parent, Categorical) and {v for n, v in active_if if n == name} == set(parent.options):
+            others = tuple(condition for condition in active_if if condition[0] != name)
+            active_if = tuple(dict.fromkeys(others + parent.active_if)) if parent.active_if else ()
+    return active_if
 
 
 def fill_all(module: nn.Module) -> nn.Module:

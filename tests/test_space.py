@@ -35,6 +35,17 @@ def test_options_of_nested_slots_become_conditional() -> None:
     assert space.decisions.count() == 1 + 2 + 2
 
 
+def test_a_decision_that_every_option_of_one_slot_reaches_is_always_active() -> None:
+    def cell() -> nn.Module:
+        return nn.Sequential(OneOf("inner", a=nn.Identity, b=nn.ReLU))
+
+    always, sometimes = OneOf("always", one=cell, two=cell), OneOf("sometimes", skip=nn.Identity, three=cell)
+    for slots in ((always, sometimes), (sometimes, always)):
+        space = Space(nn.Sequential(*slots))
+        assert space.decisions.decisions["inner"].active_if == ()
+        assert space.decisions.count() == 2 * 2 * 2
+
+
 def test_a_slot_can_be_the_whole_network_or_an_option_of_itself() -> None:
     def nested() -> nn.Module:
         return OneOf("inner", a=nn.Identity, b=nn.ReLU)

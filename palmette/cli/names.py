@@ -137,6 +137,18 @@ def _fbnet_small(classes: int, channels: int) -> Space:
     return fbnet_small(classes=classes, channels=channels)
 
 
+def _fbnet_v2(classes: int, channels: int) -> Space:
+    from palmette.spaces.fbnet_v2 import fbnet_v2
+
+    return fbnet_v2(classes=classes, channels=channels)
+
+
+def _fbnet_v2_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.fbnet_v2 import fbnet_v2_small
+
+    return fbnet_v2_small(classes=classes, channels=channels)
+
+
 def _proxyless(classes: int, channels: int) -> Space:
     from palmette.spaces.proxyless import proxyless
 
@@ -294,6 +306,23 @@ SPACES = {
         _fbnet_small,
         small_mobile_recipe,
     ),
+    "fbnet-v2": NamedSpace(
+        "17 layers of inverted residuals of 4 kinds, with widths and expansions, for 224x224 images",
+        "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020",
+        (3, 224, 224),
+        1000,
+        _fbnet_v2,
+        fbnet_recipe,
+    ),
+    "fbnet-v2-small": NamedSpace(
+        "5 layers of 2 kinds, with widths, expansions and 2 resolutions, for 8x8 images",
+        "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020",
+        (1, 8, 8),
+        10,
+        _fbnet_v2_small,
+        small_images_recipe,
+        threads=1,
+    ),
     "proxyless": NamedSpace(
         "21 layers of MobileNetV2 blocks of 6 kinds, or none, for 224x224 images",
         "Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019",
@@ -360,6 +389,12 @@ METHODS: Mapping[str, NamedMethod] = {
         "Wu et al., CVPR 2019, arXiv 1812.03443",
         FBNet,
         settings_of.fbnet,
+    ),
+    "fbnetv2": NamedMethod(
+        "the same over masks of channels and subsampled inputs, for spaces with widths and resolutions",
+        "Wan et al., CVPR 2020, arXiv 2004.05565",
+        FBNet,
+        settings_of.fbnetv2,
     ),
     "proxylessnas": NamedMethod(
         "one path in memory, its probabilities learned through binary gates, expected cost in the loss",

@@ -1,7 +1,9 @@
 """The methods, each a short sum of parts."""
 
 from palmette.methods.fairnas import FairNAS
+from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
+from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.spos import SPOS
 
-__all__ = ["SPOS", "FairNAS", "GreedyNAS"]
+__all__ = ["SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]

@@ -5,6 +5,9 @@
 2. Draw architectures from the learned distribution, within the limits, and take the best.
 3. Retrain the winner from scratch (``methods/search.py`` does this for every method).
 
+FBNetV2 (Wan et al., CVPR 2020) is the same algorithm on spaces whose widths are masks and whose resolutions are
+subsamplings (``spaces/fbnet_v2.py``), so that their number costs no memory; it takes the most likely architecture.
+
 Deviations: drawn architectures are compared with inherited weights, where the paper trains each (some six); weight
 steps have the cross-entropy alone, as a factor that holds the latency would only change their learning rate from step
 to step; the temperature has a floor, for very small ones were seen to give no numbers in half precision.
@@ -53,7 +56,8 @@ class FBNet:
     """What the best of them is best in."""
     retraining: Recipe = field(default_factory=Recipe)
     """Of the winner, from scratch."""
-    name: Literal["fbnet"] = "fbnet"
+    name: Literal["fbnet", "fbnetv2"] = "fbnet"
+    """What reports call these settings; the two differ by the spaces they search, and by what is taken in the end."""
 
     def __post_init__(self) -> None:
         if self.candidates < 1:

@@ -74,6 +74,11 @@ def fbnet(settings: SPOS) -> FBNet:
     )
 
 
+def fbnetv2(settings: SPOS) -> FBNet:
+    """Return FBNetV2: FBNet, of which the most likely architecture is taken; for spaces with widths and resolutions."""
+    return dataclasses.replace(fbnet(settings), candidates=1, name="fbnetv2")
+
+
 def proxylessnas(settings: SPOS) -> ProxylessNAS:
     """Return ProxylessNAS with the trainings of the given SPOS; a quarter of the epochs is warm-up (40 of 160).
 

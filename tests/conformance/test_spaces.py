@@ -18,6 +18,7 @@ from palmette.slots import OneOf
 from palmette.space import Space
 from palmette.spaces.darts import SMALL, darts_small, darts_space
 from palmette.spaces.fbnet import Macro, fbnet
+from palmette.spaces.fbnet_v2 import Axes, fbnet_v2
 from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.proxyless import proxyless
@@ -76,6 +77,17 @@ def graph() -> Space:
 
 WORDS = 20
 
+FEW_WIDTHS = Axes(
+    widths=((4, 8), (8, 12)),
+    depths=(1, 2),
+    strides=(1, 2),
+    expansions=(1.0, 2.0),
+    kinds=("k3R", "k5HS"),
+    resolutions=(6, 8),
+    stem=8,
+    stem_stride=1,
+    last=16,
+)
 SPACES: dict[str, tuple[Callable[[], Space], tuple[int, ...]]] = {
     "enas-recurrent": (lambda: enas_cells(WORDS, CellSpace(nodes=5, hidden=8)), (1,)),
     "darts-recurrent": (lambda: darts_cells(WORDS, CellSpace(nodes=4, hidden=8)), (1,)),
@@ -85,6 +97,7 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, ...]]] = {
     "greedy-mobile-se": (lambda: greedy_mobile_se(classes=10), (3, 64, 64)),
     "fair-mobile": (lambda: fair_mobile(classes=10), (3, 64, 64)),
     "fbnet": (lambda: fbnet(classes=10, macro=Macro(stages=((16, 1, 1), (24, 3, 2)))), (3, 16, 16)),
+    "fbnet-v2": (lambda: fbnet_v2(classes=10, channels=1, axes=FEW_WIDTHS), (1, 8, 8)),
     "proxyless": (lambda: proxyless(classes=10, stages=((24, 3, 2), (40, 1, 1))), (3, 16, 16)),
     "darts-small": (darts_small, (3, 16, 16)),
     "darts-small-retrained": (lambda: darts_space("darts-small", SMALL, classes=10, channels=3), (3, 16, 16)),
