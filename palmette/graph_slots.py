@@ -8,6 +8,7 @@ for (``decisions.Node``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from palmette.architecture import Architecture
 from palmette.choice import picked, terms
 from palmette.decisions import Categorical, Condition, Decision, Subset
 from palmette.errors import ArchitectureError
-from palmette.slots import Alternative, Factory, Slot, check_factories, not_filled
+from palmette.slots import Alternative, Factory, Slot, check_factories, given, not_filled
 
 
 class OneOfInputs(Slot):
@@ -143,7 +144,7 @@ class _Adding(nn.Module):
 def _alternatives(slot: Slot) -> Iterator[Alternative]:
     """Yield each option with the input that it reads."""
     for position, (condition, module) in enumerate(slot.nested()):
-        yield Alternative((condition,), module, position=position)
+        yield Alternative((condition,), partial(given, module), position=position)
 
 
 def _outputs(options: nn.ModuleDict | None, name: str, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 from torch import Tensor, nn
 
@@ -32,13 +32,15 @@ class Alternative:
 
     conditions: tuple[Case, ...]
     """When it runs: under all of these, on the slot's own decisions; a part beside them all, if there are none."""
-    module: nn.Module
+    make: Factory
     inputs: int | None = None
     """Channels of its input, where the conditions decide them."""
     outputs: int | None = None
     """Channels of its output, where the conditions decide them."""
     position: int = 0
     """Which of the slot's inputs it reads, where these are a list."""
+    key: Hashable = None
+    """Alternatives of equal keys, also of other slots, make equal modules without slots; None is equal to none."""
 
 
 class Slot(nn.Module, ABC):
@@ -54,7 +56,7 @@ class Slot(nn.Module, ABC):
 
     def alternatives(self) -> Iterator[Alternative]:
         """Yield everything that the slot can run; unless a slot says otherwise, each of ``nested`` alone."""
-        return (Alternative((condition,), module) for condition, module in self.nested())
+        return (Alternative((condition,), partial(given, module)) for condition, module in self.nested())
 
     @abstractmethod
     def build(self, architecture: Architecture) -> nn.Module:
@@ -71,6 +73,11 @@ class Slot(nn.Module, ABC):
     def running(self, architecture: Architecture) -> nn.Module:
         """Return the filled module that runs for the architecture; other than ``active`` if it runs in part."""
         return self.active(architecture)
+
+
+def given(module: nn.Module) -> nn.Module:
+    """Return the module; ``partial(given, module)`` is its factory."""
+    return module
 
 
 class OneOf(Slot):

@@ -5,7 +5,8 @@ differentiated as written, with these choices where the papers leave one.
 
 - The largest ``|tanh w|`` of a weight tensor is a constant (the original code differentiates it).
 - With one bit the mean ``|w|`` is a constant, the gradient is 1 everywhere, and the sign of 0 is +1.
-- PACT's rule is exact: features learn inside the clip only, the clip from what lies above it only.
+- PACT's rule is exact: features learn inside the clip only, the clip from what lies above it only. A clip starts at 3,
+  where few of the normalised features of a new network lie above it (the paper starts higher, with its penalty).
 """
 
 from __future__ import annotations
@@ -43,33 +44,47 @@ def quantized_feature(x: Tensor, clip: Tensor, bits: int) -> Tensor:
     return _straight_through(on_grid, clipped)
 
 
-class QuantizedConv2d(nn.Module):
-    """A bias-free convolution of fixed bits whose input is clipped and quantised. ``[N, inputs, H, W]`` in.
+class QuantizedFeatures(nn.Module):
+    """Clip at a learned value and quantise, in the place of a ReLU. ``[N, C, H, W]`` in and out, in ``[0, clip]``."""
 
-    The weight is kept in full precision for training and quantised in every call; ``clip`` is learned.
+    def __init__(self, bits: int, *, clip: float = 3.0) -> None:
+        super().__init__()
+        self.bits = check_bits(bits)
+        self.clip = nn.Parameter(torch.tensor(clip))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return quantized_feature(x, self.clip, self.bits)
+
+
+class QuantizedConv2d(nn.Module):
+    """A bias-free convolution whose weight is quantised; ``QuantizedFeatures`` come in. ``[N, inputs, H, W]`` in.
+
+    The weight is kept in full precision for training and quantised in every call. ``feature_bits`` is what comes in,
+    for counting: a multiplication counts as ``weight_bits * feature_bits`` bit operations.
     """
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        *,
-        weight_bits: int,
-        feature_bits: int,
-        stride: int = 1,
-        clip: float = 6.0,
+        self, inputs: int, outputs: int, kernel: int, *, weight_bits: int, feature_bits: int, stride: int = 1
     ) -> None:
         super().__init__()
         self.weight_bits = check_bits(weight_bits)
         self.feature_bits = check_bits(feature_bits)
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-        self.clip = nn.Parameter(torch.tensor(clip))
 
     def forward(self, x: Tensor) -> Tensor:
-        features = quantized_feature(x, self.clip, self.feature_bits)
         weight = quantized_weight(self.conv.weight, self.weight_bits)
-        return nn.functional.conv2d(features, weight, None, self.conv.stride, self.conv.padding)
+        return nn.functional.conv2d(x, weight, None, self.conv.stride, self.conv.padding)
+
+
+def weight_bits(network: nn.Module) -> dict[str, int]:
+    """Return the bits of each quantised weight of a network, by its name in the network's state."""
+    convolutions = ((name, m) for name, m in network.named_modules() if isinstance(m, QuantizedConv2d))
+    return {f"{name}.conv.weight" if name else "conv.weight": m.weight_bits for name, m in convolutions}
+
+
+def packed_size(count: int, bits: int) -> int:
+    """Return the bytes that so many weights of so many bits take, with the scale that one bit needs."""
+    return -(-count * bits // 8) + (4 if bits == 1 else 0)
 
 
 def _rounded(x: Tensor, steps: int) -> Tensor:

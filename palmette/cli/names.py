@@ -28,8 +28,10 @@ from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
 from palmette.recipes.proxyless import proxyless as proxyless_recipe
 from palmette.recipes.recurrent import darts_recurrent, enas_recurrent, small_recurrent
+from palmette.recipes.shuffle_choice import shuffle_channels as shuffle_channels_recipe
 from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
 from palmette.recipes.small_images import small_images as small_images_recipe
+from palmette.recipes.small_images import small_widths as small_widths_recipe
 
 if TYPE_CHECKING:
     from palmette.data.text import Data
@@ -105,6 +107,24 @@ def _shuffle_choice(classes: int, channels: int) -> Space:
     from palmette.spaces.shuffle_choice import shuffle_choice
 
     return shuffle_choice(classes=classes, channels=channels)
+
+
+def _shuffle_channels(classes: int, channels: int) -> Space:
+    from palmette.spaces.shuffle_channels import shuffle_channels
+
+    return shuffle_channels(classes=classes, channels=channels)
+
+
+def _shuffle_joint(classes: int, channels: int) -> Space:
+    from palmette.spaces.shuffle_channels import shuffle_joint
+
+    return shuffle_joint(classes=classes, channels=channels)
+
+
+def _small_widths(classes: int, channels: int) -> Space:
+    from palmette.spaces.small_widths import small_widths
+
+    return small_widths(classes=classes, channels=channels)
 
 
 def _greedy_mobile(classes: int, channels: int) -> Space:
@@ -250,6 +270,15 @@ SPACES = {
         small_images_recipe,
         threads=1,  # layers this small gain little from a second one, and lose much where another process needs it
     ),
+    "small-widths": NamedSpace(
+        "6 convolutions of 5 widths each, for images of 8x8 to 32x32",
+        "this library's, after the channel search of Guo et al., ECCV 2020",
+        (1, 8, 8),
+        10,
+        _small_widths,
+        small_widths_recipe,
+        threads=1,
+    ),
     "nas-bench-macro": NamedSpace(
         "8 layers of MobileNetV2 blocks, with a public table of true CIFAR-10 accuracies",
         "Su et al., Prioritized Architecture Sampling with Monto-Carlo Tree Search, CVPR 2021",
@@ -265,6 +294,22 @@ SPACES = {
         1000,
         _shuffle_choice,
         shuffle_choice_recipe,
+    ),
+    "shuffle-channels": NamedSpace(
+        "20 ShuffleNetV2 blocks with three depthwise convolutions and 10 inner widths each, for 224x224 images",
+        "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
+        (3, 224, 224),
+        1000,
+        _shuffle_channels,
+        shuffle_channels_recipe,
+    ),
+    "shuffle-joint": NamedSpace(
+        "20 ShuffleNetV2 choice blocks of 4 kinds and 10 inner widths, for 224x224 images",
+        "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
+        (3, 224, 224),
+        1000,
+        _shuffle_joint,
+        shuffle_channels_recipe,
     ),
     "greedy-mobile": NamedSpace(
         "21 layers of MobileNetV2 blocks of 6 kinds, or none, for 224x224 images",

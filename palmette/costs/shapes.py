@@ -99,16 +99,42 @@ def _sum_with_product(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Any:
 
 
 def _pointwise(*args: Any, **_: Any) -> Any:
+    """Of tensors of one shape, or with none, as numbers have it."""
     tensors = [arg for arg in args if isinstance(arg, Tensor)]
-    same = len({(t.shape, t.dtype) for t in tensors}) == 1 and tensors[0].is_floating_point()
-    return tensors[0].new_empty(tensors[0].shape) if same else None
+    shapes = {t.shape for t in tensors if t.dim()}
+    same = len(shapes) <= 1 and len({t.dtype for t in tensors}) == 1 and tensors[0].is_floating_point()
+    return tensors[0].new_empty(next(iter(shapes), ())) if same else None
+
+
+def _in_place(x: Tensor, *others: Any, **_: Any) -> Any:
+    out = _pointwise(x, *others)
+    return None if out is None or out.shape != x.shape else out
+
+
+def _comparison(*args: Any) -> Any:
+    out = _pointwise(*args)
+    return None if out is None else out.new_empty(out.shape, dtype=torch.bool)
+
+
+def _where(condition: Tensor, one: Tensor, other: Tensor) -> Any:
+    shapes = {t.shape for t in (condition, one, other) if t.dim()}
+    same = len(shapes) <= 1 and one.dtype == other.dtype
+    return one.new_empty(next(iter(shapes), ())) if same else None
+
+
+def _one_number(x: Tensor, **kwargs: Any) -> Any:
+    return x.new_empty(()) if x.is_floating_point() and not kwargs else None
 
 
 _aten = torch.ops.aten
-_POINTWISE = [_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.add_.Tensor, _aten.clone.default]
-_POINTWISE += [_aten.relu.default, _aten.relu_.default, _aten.hardtanh.default, _aten.hardtanh_.default]
-_POINTWISE += [_aten.sigmoid.default, _aten.tanh.default, _aten.silu.default, _aten.silu_.default, _aten.gelu.default]
-_POINTWISE += [_aten.hardswish.default, _aten.hardswish_.default, _aten.hardsigmoid.default]
+_POINTWISE = [_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor, _aten.clone.default]
+_POINTWISE += [_aten.relu.default, _aten.hardtanh.default, _aten.sigmoid.default, _aten.tanh.default]
+_POINTWISE += [_aten.silu.default, _aten.gelu.default, _aten.hardswish.default, _aten.hardsigmoid.default]
+_POINTWISE += [_aten.abs.default, _aten.neg.default, _aten.round.default, _aten.reciprocal.default]
+_POINTWISE += [_aten.clamp_min.default]
+_IN_PLACE = [_aten.add_.Tensor, _aten.relu_.default, _aten.hardtanh_.default, _aten.silu_.default]
+_IN_PLACE += [_aten.hardswish_.default]
+_COMPARISONS = [_aten.lt.Scalar, _aten.le.Tensor, _aten.ge.Tensor]
 _RULES: Mapping[Any, Rule] = {
     _aten.convolution.default: _convolution,
     _aten.native_batch_norm.default: _batch_norm,
@@ -118,5 +144,10 @@ _RULES: Mapping[Any, Rule] = {
     _aten.cat.default: _cat,
     _aten.mm.default: _product,
     _aten.addmm.default: _sum_with_product,
+    _aten.where.self: _where,
+    _aten.mean.default: _one_number,
+    _aten.max.default: _one_number,
+    **dict.fromkeys(_COMPARISONS, _comparison),
     **dict.fromkeys(_POINTWISE, _pointwise),
+    **dict.fromkeys(_IN_PLACE, _in_place),
 }

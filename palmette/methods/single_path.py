@@ -26,7 +26,7 @@ from palmette.searches.trial import Score, SearchAlgorithm, Trial, best_first
 from palmette.space import Supernet
 from palmette.training.loop import Watch, place
 from palmette.training.recipe import Recipe
-from palmette.training.supernet import Sampler, train_supernet
+from palmette.training.supernet import Sampler, SamplerAt, train_supernet
 
 T = TypeVar("T")
 RankBy = Literal["accuracy", "loss"]
@@ -41,7 +41,9 @@ def trained_supernet(job: Job, train: Callable[[Supernet, Watch], T]) -> tuple[S
         return supernet, train(supernet, job.watch("supernet", advance))
 
 
-def uniformly(job: Job, recipe: Recipe, sampler: Sampler | None = None) -> Callable[[Supernet, Watch], None]:
+def uniformly(
+    job: Job, recipe: Recipe, sampler: Sampler | SamplerAt | None = None
+) -> Callable[[Supernet, Watch], None]:
     """Return the training on paths of ``sampler`` (default: uniform over the space), for ``trained_supernet``."""
     chosen = sampler or UniformSampler(job.space.decisions)
 

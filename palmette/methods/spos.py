@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from palmette.errors import PalmetteError
+from palmette.sampling.widening import Widening, WideningOptions
 from palmette.searches.evolution import EvolutionOptions
 from palmette.searches.nsga2 import NSGA2Options
 from palmette.searches.predictor import FOLDS, PredictorOptions, Regressor
@@ -34,6 +35,8 @@ class SPOS:
     bins: int = 0
     """Sample training paths uniform in cost instead: this many bins of the first limit that has two ends (7 in the
     released code, for 290 to 360 MFLOPs); 0 samples uniformly over the space."""
+    widening: WideningOptions = field(default_factory=WideningOptions)
+    """Of the paths drawn in training, in spaces of widths."""
     evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
     stage: Literal["evolution", "nsga2", "predictor", "random"] = "evolution"
     """What searches the supernet. The others evaluate as many architectures as evolution, in generations of its
@@ -51,6 +54,8 @@ class SPOS:
     def __post_init__(self) -> None:
         if self.rank_by not in ("accuracy", "loss"):
             raise PalmetteError(f"spos: rank_by = {self.rank_by!r} was given; allowed are accuracy, loss")
+        if self.bins and self.widening.opened:
+            raise PalmetteError("spos: bins and widening both say which paths are drawn; set one of them to 0")
         if self.stage not in ("evolution", "nsga2", "predictor", "random"):
             raise PalmetteError(
                 f"spos: stage = {self.stage!r} was given; allowed are evolution, nsga2, predictor, random"
@@ -91,7 +96,8 @@ class SPOS:
         options = self.searching()
         if isinstance(options, NSGA2Options):
             check_objectives(job, options)
-        sampler = binned(job, self.bins) if self.bins else None
+        at = Widening(job.space.decisions, self.widening).at if self.widening.opened else None
+        sampler = binned(job, self.bins) if self.bins else at
         supernet, _ = trained_supernet(job, uniformly(job, self.training, sampler))
         cost = passes(job.data, self.training)
         return searched(job, supernet, options, self.rank_by, training_passes=cost)

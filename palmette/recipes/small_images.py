@@ -1,9 +1,12 @@
-"""Settings for the small default space: a whole search in under two minutes on two CPU cores."""
+"""Settings for the small spaces: a whole search in under two minutes on two CPU cores."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from palmette.data.options import Augmentation
 from palmette.methods.spos import SPOS
+from palmette.sampling.widening import WideningOptions
 from palmette.searches.evolution import EvolutionOptions
 from palmette.training.recipe import Recipe
 
@@ -17,3 +20,8 @@ def small_images() -> SPOS:
         rank_by="loss",
         retraining=Recipe(epochs=16, batch_size=64, lr=0.1, augmentation=shift, warmup_epochs=1),
     )
+
+
+def small_widths() -> SPOS:
+    """Return the same for the small space of widths, which are opened one after another in the first half."""
+    return replace(small_images(), widening=WideningOptions(full=0.1, opened=0.5))

@@ -26,7 +26,7 @@ from palmette.choice import has_pick, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Weights, strongest_inputs
-from palmette.slots import Alternative, Case, Slot
+from palmette.slots import Alternative, Case, Slot, given
 
 KINDS = ("normal", "reduce")
 NODES = (2, 3, 4, 5)
@@ -144,7 +144,7 @@ class CellSlot(Slot):
 
     def alternatives(self) -> Iterator[Alternative]:
         for position, module in enumerate(self._preprocess()):
-            yield Alternative((), module, position=position)
+            yield Alternative((), partial(given, module), position=position, key=module)
         operations = {name: self._operation(name, 0) for name in OPERATIONS}
         free = [name for name, operation in operations.items() if isinstance(operation, nn.Identity)]
         for node, (place, side) in itertools.product(NODES, enumerate(("first", "second"))):
@@ -156,7 +156,9 @@ class CellSlot(Slot):
                 if operation == "skip_connect" and node > NODES[0]:  # costs something where it has to reduce only
                     reducing = frozenset(f"{i}+{j}" for i, j in pairs(node) if (i, j)[place] < NODES[0])
                     conditions.insert(0, (f"{name}_inputs", reducing))
-                yield Alternative(tuple(conditions), module, inputs=self.channels, position=1)
+                yield Alternative(
+                    tuple(conditions), partial(given, module), inputs=self.channels, position=1, key=module
+                )
 
     def build(self, architecture: Architecture) -> nn.Module:
         chosen = _chosen(self.kind, architecture)

@@ -1,7 +1,7 @@
 """The block space of SPOS: ShuffleNetV2 with 20 blocks of 4 choices each, 4^20 networks (ImageNet, 224 x 224).
 
 Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", 2020 (SPOS), section 4, table 1.
-The published networks are ``PUBLISHED``; those with searched widths are plain networks (``shuffle_network``).
+The published networks are ``PUBLISHED``; that with searched widths is of ``shuffle_channels.shuffle_joint``.
 
 Deviation: the released supernet has BatchNorm without scale and shift, its stand-alone networks have both. Here both
 have them, so that one definition serves both and weights move between the two.
@@ -9,9 +9,9 @@ have them, so that one definition serves both and weights move between the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from torch import nn
 
@@ -60,41 +60,49 @@ def shuffle_network(
         raise ArchitectureError(f"genes {list(genes)}: give {BLOCKS} of them, each 0, 1, 2 or 3")
     if len(scales) != BLOCKS or not all(0.1 <= scale <= 4 for scale in scales):
         raise ArchitectureError(f"scales {list(scales)}: give {BLOCKS} of them, each from 0.1 to 4")
-    picks = zip(_geometry(), genes, scales, strict=True)
     blocks = [
-        list(_options(inputs, outputs, stride, scale).values())[gene]()
-        for (inputs, outputs, stride), gene, scale in picks
+        list(choices(*shape).values())[gene](int(shape[1] // 2 * scale))
+        for shape, gene, scale in zip(GEOMETRY, genes, scales, strict=True)
     ]
-    return _network(blocks, classes, channels, dropout)
+    return assembled(blocks, classes, channels, dropout)
 
 
-def _supernet(classes: int, channels: int, dropout: float) -> nn.Module:
-    slots = [OneOf(f"block{i}", **_options(*geometry, 1.0)) for i, geometry in enumerate(_geometry(), start=1)]
-    return _network(slots, classes, channels, dropout)
+@cache
+def choices(inputs: int, outputs: int, stride: int) -> dict[str, Callable[[int], nn.Module]]:
+    """Return the four choices of one block, each as a function of its inner width (``outputs // 2`` unscaled)."""
+
+    def shuffle(kernel: int, inner: int) -> nn.Module:
+        return shuffle_block(inputs, outputs, kernel=kernel, inner=inner, stride=stride)
+
+    def xception(inner: int) -> nn.Module:
+        return xception_block(inputs, outputs, inner=inner, stride=stride)
+
+    return {**{f"k{kernel}": partial(shuffle, kernel) for kernel in (3, 5, 7)}, "xception": xception}
 
 
-def _network(blocks: Sequence[nn.Module], classes: int, channels: int, dropout: float) -> nn.Sequential:
+def assembled(blocks: Sequence[nn.Module], classes: int, channels: int, dropout: float) -> nn.Sequential:
+    """Return the network around 20 blocks or slots of shapes ``GEOMETRY``."""
     stem, neck = conv_bn(channels, STEM, 3, stride=2), conv_bn(STAGES[-1][0], HEAD)
     head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(HEAD, classes, bias=False))
     return nn.Sequential(stem, *blocks, neck, *head)
 
 
-def _options(inputs: int, outputs: int, stride: int, scale: float) -> dict[str, Factory]:
-    """Return the four choices of one block; ``scale`` widens or narrows it inside."""
-    inner = int(outputs // 2 * scale)
-    block = partial(shuffle_block, inputs, outputs, inner=inner, stride=stride)
-    return {
-        **{f"k{kernel}": partial(block, kernel=kernel) for kernel in (3, 5, 7)},
-        "xception": partial(xception_block, inputs, outputs, inner=inner, stride=stride),
-    }
+def _supernet(classes: int, channels: int, dropout: float) -> nn.Module:
+    slots = []
+    for number, shape in enumerate(GEOMETRY, start=1):
+        options: dict[str, Factory] = {name: partial(make, shape[1] // 2) for name, make in choices(*shape).items()}
+        slots.append(OneOf(f"block{number}", **options))
+    return assembled(slots, classes, channels, dropout)
 
 
 def _geometry() -> list[tuple[int, int, int]]:
-    """Return the input channels, output channels and stride of each block."""
     inputs = [STEM, *(outputs for outputs, depth in STAGES for _ in range(depth))]
     strides = (2 if i == 0 else 1 for _, depth in STAGES for i in range(depth))
     return list(zip(inputs[:-1], inputs[1:], strides, strict=True))
 
+
+GEOMETRY = _geometry()
+"""Input channels, output channels and stride of each block."""
 
 _BLOCK_AND_CHANNEL = (0, 0, 3, 1, 1, 1, 0, 0, 2, 0, 2, 1, 1, 0, 2, 0, 2, 1, 3, 2)
 _UNSCALED = (1.0,) * BLOCKS

@@ -12,7 +12,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Protocol
 
 import torch
@@ -23,7 +23,7 @@ from palmette.choice import Term, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.leading import leading
-from palmette.slots import Alternative, Slot
+from palmette.slots import Alternative, Slot, not_filled
 
 Index = tuple[int, ...]
 """The option of each argument of a slot."""
@@ -138,13 +138,17 @@ class Sliced(Slot):
         for index in itertools.product(*(range(len(size.values)) for size in self.sizes)):
             conditions = tuple((s.name, s.decision().options[i]) for s, i in zip(self.sizes, index, strict=True))
             outputs = None if self.padded else self._channels(self.outputs, index)
-            yield Alternative(conditions, self._made(index), self._channels(self.inputs, index), outputs)
+            values = tuple(size.values[i] for size, i in zip(self.sizes, index, strict=True))
+            key = (self.block, values, self.padded and self.outputs)
+            yield Alternative(conditions, partial(self._made, index), self._channels(self.inputs, index), outputs, key)
 
     def build(self, architecture: Architecture) -> nn.Module:
         return self._made(self._index(architecture))
 
     def fill(self) -> None:
         self.largest = self._made(tuple(len(size.values) - 1 for size in self.sizes))
+        if any(isinstance(module, Slot) for module in self.largest.modules()):
+            raise ArchitectureError(f"slot {self.name!r}: its block holds a slot; put slots around it, not inside")
 
     def active(self, architecture: Architecture) -> nn.Module:
         with torch.no_grad():
@@ -197,9 +201,7 @@ class Sliced(Slot):
     def _bound(self, index: Index) -> nn.Module:
         """Return a new module of one size on leading slices of the largest one's own tensors."""
         if self.largest is None:
-            raise ArchitectureError(
-                f"slot {self.name!r} is not filled; call Space(network).supernet() or .build(architecture)"
-            )
+            raise not_filled(self.name)
         if index not in self._narrow:
             with torch.device("meta"):
                 self._narrow[index] = self._made(index)

@@ -7,7 +7,7 @@ often (FairNAS, Chu et al., 2019, section 3), or one path that a greedy sampler 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from palmette.leading import times_reached
 from palmette.sampling.fair import FairSampler
 from palmette.sampling.greedy import GreedySampler
 from palmette.space import Space, Supernet
-from palmette.training.loop import Updates, Watch, train, train_by
+from palmette.training.loop import Updates, Watch, steps_of, train, train_by
 from palmette.training.recipe import Recipe
 from palmette.training.steps import Pass
 
@@ -31,13 +31,26 @@ class Sampler(Protocol):
     def sample(self, generator: np.random.Generator) -> Architecture: ...
 
 
+SamplerAt = Callable[[float], Sampler]
+"""What a step draws from, by the share of steps before it, 0 to 1."""
+
+
 def train_supernet(
-    supernet: Supernet, space: Space, sampler: Sampler, data: Data, recipe: Recipe, *, seed: int, watch: Watch
+    supernet: Supernet,
+    space: Space,
+    sampler: Sampler | SamplerAt,
+    data: Data,
+    recipe: Recipe,
+    *,
+    seed: int,
+    watch: Watch,
 ) -> None:
     """Train the shared weights in place; options off the sampled path get no gradient, momentum or decay."""
+    steps = steps_of(data, recipe)
 
     def forward(x: Any, step: int) -> Any:
-        architecture = sampler.sample(np.random.default_rng([seed, step]))
+        now = sampler(step / steps) if callable(sampler) else sampler
+        architecture = now.sample(np.random.default_rng([seed, step]))
         return supernet(x, space.choice(architecture))
 
     train(supernet, forward, data, recipe, seed=seed, watch=watch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from palmette.blocks.quantizers import QuantizedConv2d, quantized_feature, quantized_weight
+from palmette.blocks.quantizers import QuantizedConv2d, QuantizedFeatures, quantized_feature, quantized_weight
 from palmette.errors import ArchitectureError
 
 W = [-1.3, -0.4, 0.0, 0.2, 0.9]
@@ -52,8 +52,9 @@ def test_features_and_the_clip_take_the_values_and_gradients_worked_out_by_hand(
 @pytest.mark.parametrize(("weight_bits", "feature_bits"), [(1, 2), (2, 2), (3, 4), (8, 8)])
 def test_a_layer_holds_as_many_levels_as_its_bits_say(weight_bits: int, feature_bits: int) -> None:
     generator = torch.Generator().manual_seed(0)
+    quantize = QuantizedFeatures(feature_bits, clip=6.0)
     layer = QuantizedConv2d(3, 8, 3, weight_bits=weight_bits, feature_bits=feature_bits)
-    features = quantized_feature(torch.randn(4, 3, 32, 32, generator=generator) * 4, layer.clip, feature_bits)
+    features = quantize(torch.randn(4, 3, 32, 32, generator=generator) * 4)
     torch.nn.init.normal_(layer.conv.weight, generator=generator)
     weight = quantized_weight(layer.conv.weight, weight_bits)
     assert len(weight.unique()) <= 2**weight_bits
@@ -70,3 +71,5 @@ def test_a_weight_of_zeros_stays_finite() -> None:
 def test_impossible_bits_are_refused(bits: int) -> None:
     with pytest.raises(ArchitectureError, match="allowed are 1 to 16"):
         QuantizedConv2d(3, 8, 3, weight_bits=bits, feature_bits=2)
+    with pytest.raises(ArchitectureError, match="allowed are 1 to 16"):
+        QuantizedFeatures(bits)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.blocks.convolution import conv_bn
-from palmette.costs.complexity import COSTS, CostTable, complexity
+from palmette.costs.complexity import CostTable, complexity
 from palmette.graph_slots import AnyOf, OneOfInputs
 from palmette.slots import OneOf
 from palmette.space import Space
@@ -23,8 +23,10 @@ from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.proxyless import proxyless
 from palmette.spaces.recurrent_cell import CellSpace, darts_cells, enas_cells
+from palmette.spaces.resnet_bits import small_bits
 from palmette.spaces.shuffle_choice import shuffle_choice
 from palmette.spaces.small_images import small_images
+from palmette.spaces.small_widths import small_widths
 from palmette.supernets.sliced import Sliced, Width
 
 
@@ -105,6 +107,8 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, ...]]] = {
     "graph": (graph, (3, 8, 8)),
     "widths": (widths, (3, 8, 8)),
     "chained": (chained, (3, 8, 8)),
+    "small-widths": (small_widths, (1, 8, 8)),
+    "small-bits": (small_bits, (1, 8, 8)),
 }
 
 
@@ -213,7 +217,7 @@ def test_cost_table_equals_counting_the_built_network(name: str) -> None:
     for architecture, row in zip(architectures, table.all(architectures), strict=True):
         counted = complexity(space.build(architecture, seed=0), shape)
         assert table(architecture) == counted
-        assert dict(zip(COSTS, row.tolist(), strict=True)) == counted
+        assert dict(zip(table.names, row.tolist(), strict=True)) == counted
 
 
 @pytest.mark.parametrize("name", ["nas-bench-macro", "small-images", "nested", "graph", "widths", "chained"])

@@ -83,6 +83,17 @@ OPERATIONS = [
     (aten.mul.Tensor, (x, 0.5), {}),
     (aten.relu.default, (x,), {}),
     (aten.gelu.default, (x,), {"approximate": "tanh"}),
+    (aten.mul.Tensor, (x, vector[0]), {}),
+    (aten.div.Tensor, (vector[0], x), {}),
+    (aten.round.default, (x,), {}),
+    (aten.clamp_min.default, (x, 0), {}),
+    (aten.le.Tensor, (vector[0], x), {}),
+    (aten.ge.Tensor, (x, vector[0]), {}),
+    (aten.lt.Scalar, (x, 0), {}),
+    (aten.where.self, (x > 0, vector[0], x), {}),
+    (aten.where.self, (x[0] > 0, vector[0], vector[1]), {}),
+    (aten.mean.default, (x,), {}),
+    (aten.max.default, (x,), {}),
 ]
 
 
@@ -109,6 +120,9 @@ REFUSED = [
     (aten.add.Tensor, (x, y[:, :1])),
     (aten.add.Tensor, (x, y.double())),
     (aten.exp.default, (x,)),
+    (aten.lt.Scalar, (x.long(), 0)),
+    (aten.where.self, (x > 0, vector[0], x[0])),
+    (aten.add_.Tensor, (vector[0], x)),
 ]
 
 
@@ -123,9 +137,12 @@ import sys
 from palmette.costs.complexity import CostTable
 from palmette.spaces.darts import darts_small
 from palmette.spaces.nas_bench_macro import nas_bench_macro
+from palmette.spaces.resnet_bits import small_bits
 from palmette.spaces.shuffle_choice import shuffle_choice
+from palmette.spaces.small_widths import small_widths
 CostTable(nas_bench_macro(), (3, 32, 32)), CostTable(shuffle_choice(), (3, 224, 224))
 CostTable(darts_small(), (3, 32, 32))
+CostTable(small_widths(), (1, 8, 8)), CostTable(small_bits(), (1, 8, 8))
 sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,70 @@
+"""Packed weights: what a mixed-precision network takes when its quantised weights are stored as integers.
+
+A weight of b bits is a number from 0 to ``2^b - 1``; these stand one after another, bit by bit. Unpacking gives the
+quantised values that the network computes with, exactly (DoReFa; ``blocks/quantizers.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from palmette.blocks.quantizers import quantized_weight
+
+Shapes = Mapping[str, torch.Size]
+
+
+def pack(state: Mapping[str, Tensor], bits: Mapping[str, int]) -> dict[str, Tensor]:
+    """Return the floating-point tensors of a network's state, with the weights named in ``bits`` packed.
+
+    A packed weight is uint8 ``[bytes]``; one of one bit has a scale beside it, float32 under its name and ``.scale``.
+    The sizes of all tensors returned add up to the cost ``bytes`` of the network.
+
+    Args:
+        state: of the network, as ``state_dict`` gives it; counters of BatchNorm are left out.
+        bits: by name, as ``blocks.quantizers.weight_bits`` gives them.
+    """
+    packed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name in bits:
+            weight = quantized_weight(tensor.detach().cpu(), bits[name])
+            packed[name] = _packed(_levels(weight, bits[name]), bits[name])
+            if bits[name] == 1:
+                packed[f"{name}.scale"] = weight.abs().max()
+        elif tensor.is_floating_point():
+            packed[name] = tensor.detach().cpu()
+    return packed
+
+
+def unpack(packed: Mapping[str, Tensor], bits: Mapping[str, int], shapes: Shapes) -> dict[str, Tensor]:
+    """Return the state that ``pack`` was given, with quantised weights in the place of those in ``bits``."""
+    state = {name: tensor for name, tensor in packed.items() if name.removesuffix(".scale") not in bits}
+    for name, count in bits.items():
+        levels = _unpacked(packed[name], count, shapes[name].numel()).view(shapes[name])
+        if count == 1:
+            scale = packed[f"{name}.scale"]
+            state[name] = torch.where(levels == 0, -scale, scale)
+        else:
+            state[name] = 2 * (levels.float() / (2**count - 1)) - 1
+    return state
+
+
+def _levels(weight: Tensor, bits: int) -> Tensor:
+    """Return the numbers 0 to ``2^bits - 1`` of quantised weights, int64."""
+    if bits == 1:
+        return (weight >= 0).long()
+    return ((weight + 1) / 2 * (2**bits - 1)).round().long()
+
+
+def _packed(levels: Tensor, bits: int) -> Tensor:
+    digits = (levels.flatten().numpy()[:, None] >> np.arange(bits)) & 1
+    return torch.from_numpy(np.packbits(digits.astype(np.uint8).reshape(-1)))
+
+
+def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
+    digits = np.unpackbits(packed.numpy(), count=count * bits).reshape(count, bits)
+    levels: Tensor = torch.from_numpy((digits.astype(np.int64) << np.arange(bits)).sum(1))
+    return levels
