@@ -28,8 +28,10 @@ from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
 from palmette.recipes.proxyless import proxyless as proxyless_recipe
 from palmette.recipes.recurrent import darts_recurrent, enas_recurrent, small_recurrent
+from palmette.recipes.resnet_bits import resnet_bits as resnet_bits_recipe
 from palmette.recipes.shuffle_choice import shuffle_channels as shuffle_channels_recipe
 from palmette.recipes.shuffle_choice import shuffle_choice as shuffle_choice_recipe
+from palmette.recipes.small_images import small_bits as small_bits_recipe
 from palmette.recipes.small_images import small_images as small_images_recipe
 from palmette.recipes.small_images import small_widths as small_widths_recipe
 
@@ -125,6 +127,24 @@ def _small_widths(classes: int, channels: int) -> Space:
     from palmette.spaces.small_widths import small_widths
 
     return small_widths(classes=classes, channels=channels)
+
+
+def _resnet18_bits(classes: int, channels: int) -> Space:
+    from palmette.spaces.resnet_bits import resnet_bits
+
+    return resnet_bits(18, classes=classes, channels=channels)
+
+
+def _resnet34_bits(classes: int, channels: int) -> Space:
+    from palmette.spaces.resnet_bits import resnet_bits
+
+    return resnet_bits(34, classes=classes, channels=channels)
+
+
+def _small_bits(classes: int, channels: int) -> Space:
+    from palmette.spaces.resnet_bits import small_bits
+
+    return small_bits(classes=classes, channels=channels)
 
 
 def _greedy_mobile(classes: int, channels: int) -> Space:
@@ -279,6 +299,15 @@ SPACES = {
         small_widths_recipe,
         threads=1,
     ),
+    "small-bits": NamedSpace(
+        "4 residual blocks of 6 pairs of bits and 3 inner widths each, for images of 8x8 to 32x32",
+        "this library's, after the mixed-precision search of Guo et al., ECCV 2020",
+        (1, 8, 8),
+        10,
+        _small_bits,
+        small_bits_recipe,
+        threads=1,
+    ),
     "nas-bench-macro": NamedSpace(
         "8 layers of MobileNetV2 blocks, with a public table of true CIFAR-10 accuracies",
         "Su et al., Prioritized Architecture Sampling with Monto-Carlo Tree Search, CVPR 2021",
@@ -310,6 +339,22 @@ SPACES = {
         1000,
         _shuffle_joint,
         shuffle_channels_recipe,
+    ),
+    "resnet18-bits": NamedSpace(
+        "ResNet-18 with bits and inner width of its 8 residual blocks open, for 224x224 images",
+        "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
+        (3, 224, 224),
+        1000,
+        _resnet18_bits,
+        resnet_bits_recipe,
+    ),
+    "resnet34-bits": NamedSpace(
+        "ResNet-34 with bits and inner width of its 16 residual blocks open, for 224x224 images",
+        "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
+        (3, 224, 224),
+        1000,
+        _resnet34_bits,
+        resnet_bits_recipe,
     ),
     "greedy-mobile": NamedSpace(
         "21 layers of MobileNetV2 blocks of 6 kinds, or none, for 224x224 images",

@@ -38,6 +38,10 @@ class LimitTexts:
     """Output elements of convolution and linear layers for one image."""
     latency: str | None = None
     """Milliseconds by the table that --latency-table gives."""
+    bitops: str | None = None
+    """Multiply-accumulates times the bits of weight and feature, in spaces of bits."""
+    bytes: str | None = None
+    """Size of parameters and statistics with quantised weights packed, in spaces of bits."""
 
 
 @dataclass(frozen=True, kw_only=True)

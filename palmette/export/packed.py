@@ -54,17 +54,17 @@ def unpack(packed: Mapping[str, Tensor], bits: Mapping[str, int], shapes: Shapes
 
 def _levels(weight: Tensor, bits: int) -> Tensor:
     """Return the numbers 0 to ``2^bits - 1`` of quantised weights, int64."""
-    if bits == 1:
-        return (weight >= 0).long()
-    return ((weight + 1) / 2 * (2**bits - 1)).round().long()
+    numbers: Tensor = weight >= 0 if bits == 1 else ((weight + 1) / 2 * (2**bits - 1)).round()
+    return numbers.long()
 
 
 def _packed(levels: Tensor, bits: int) -> Tensor:
     digits = (levels.flatten().numpy()[:, None] >> np.arange(bits)) & 1
-    return torch.from_numpy(np.packbits(digits.astype(np.uint8).reshape(-1)))
+    packed: Tensor = torch.from_numpy(np.packbits(digits.astype(np.uint8).reshape(-1)))
+    return packed
 
 
 def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
-    digits = np.unpackbits(packed.numpy(), count=count * bits).reshape(count, bits)
-    levels: Tensor = torch.from_numpy((digits.astype(np.int64) << np.arange(bits)).sum(1))
+    digits = np.unpackbits(packed.numpy(), count=count * bits).reshape(count, bits).astype(np.int64)
+    levels: Tensor = torch.from_numpy((digits << np.arange(bits)).sum(1))
     return levels

@@ -25,3 +25,13 @@ def small_images() -> SPOS:
 def small_widths() -> SPOS:
     """Return the same for the small space of widths, which are opened one after another in the first half."""
     return replace(small_images(), widening=WideningOptions(full=0.1, opened=0.5))
+
+
+def small_bits() -> SPOS:
+    """Return the same for the small space of bits, with decay of all parameters: of the clips of PACT, too."""
+    settings = small_images()
+    return replace(
+        settings,
+        training=replace(settings.training, decay_everything=True),
+        retraining=replace(settings.retraining, decay_everything=True),
+    )

@@ -14,6 +14,7 @@ COST_TITLES: Mapping[str, str] = {
     "params": "Parameters",
     "acts": "Activations",
     "bitops": "BitOPs",
+    "bytes": "Packed size (bytes)",
     "latency": "Latency",
     "latency_ms": "Latency (ms)",
 }

@@ -140,7 +140,8 @@ class Sliced(Slot):
             outputs = None if self.padded else self._channels(self.outputs, index)
             values = tuple(size.values[i] for size, i in zip(self.sizes, index, strict=True))
             key = (self.block, values, self.padded and self.outputs)
-            yield Alternative(conditions, partial(self._made, index), self._channels(self.inputs, index), outputs, key)
+            inputs = self._channels(self.inputs, index)
+            yield Alternative(conditions, partial(self._made, index), inputs, outputs, key=key)
 
     def build(self, architecture: Architecture) -> nn.Module:
         return self._made(self._index(architecture))
