@@ -15,7 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from palmette.architecture import Architecture, Value
+from palmette.architecture import Architecture
+from palmette.costs.extremes import extreme
 from palmette.decisions import Decisions
 from palmette.errors import LimitError
 
@@ -202,13 +203,13 @@ def _within_reach(limits: Limits, decisions: Decisions, costs: SummedCosts) -> A
     """Return an extreme architecture that meets the limits, if any; raise where an extreme misses a limit's end."""
     for name, limit in limits.items():
         for end, sign in ((limit.high, 1), (limit.low, -1)):
-            values = None if end is None else _extreme(name, decisions, costs, sign)
+            values = None if end is None else extreme(decisions, costs, name, sign)
             if end is None or values is None:
                 continue
-            extreme = decisions.architecture(values)
-            reached = costs(extreme)
+            architecture = decisions.architecture(values)
+            reached = costs(architecture)
             if limits.allows(reached):
-                return extreme
+                return architecture
             if sign * reached[name] > sign * end:
                 size, cure = ("smallest", "raise") if sign > 0 else ("largest", "lower")
                 bound = "at most" if sign > 0 else "at least"
@@ -217,27 +218,6 @@ def _within_reach(limits: Limits, decisions: Decisions, costs: SummedCosts) -> A
                     f"{number(reached[name])}; {cure} the limit to {'at least' if sign > 0 else 'at most'} that"
                 )
     return None
-
-
-def _extreme(name: str, decisions: Decisions, costs: SummedCosts, sign: int) -> dict[str, Value] | None:
-    """Return the values with the least ``sign * cost``; None where costs or conditions are on several decisions."""
-    column = list(costs.names).index(name)
-    parents = {child: {other for other, _ in d.active_if} for child, d in decisions.decisions.items()}
-    if costs.joint or any(len(others) > 1 for others in parents.values()):
-        return None
-
-    def best(decision: str) -> tuple[float, dict[str, Value]]:
-        found: list[tuple[float, dict[str, Value]]] = []
-        for row, value in zip(costs.options[decision], decisions.values(decision), strict=True):
-            here = {decision: value}
-            children = [c for c, others in parents.items() if decision in others and decisions.is_active(c, here)]
-            below = [best(child) for child in children]
-            total = sign * float(row[column]) + sum(cost for cost, _ in below)
-            found.append((total, here | {k: v for _, values in below for k, v in values.items()}))
-        return min(found, key=lambda pair: pair[0])
-
-    roots = [best(decision) for decision, others in parents.items() if not others]
-    return {k: v for _, values in roots for k, v in values.items()}
 
 
 def _improved(limits: Limits, decisions: Decisions, costs: Costs, drawn: list[Architecture]) -> Architecture:
