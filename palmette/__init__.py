@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from palmette.searches.evolution import EvolutionOptions
     from palmette.slots import OneOf
     from palmette.space import Space, Supernet
+    from palmette.supernets.sliced import Sliced, Width
     from palmette.training.recipe import Recipe
 
 _HOMES = {
@@ -35,9 +36,11 @@ _HOMES = {
     "PalmetteError": "errors",
     "Recipe": "training.recipe",
     "Result": "methods.search",
+    "Sliced": "supernets.sliced",
     "Space": "space",
     "Splits": "data.options",
     "Supernet": "space",
+    "Width": "supernets.sliced",
     "complexity": "costs.complexity",
     "search": "methods.search",
 }
@@ -55,9 +58,11 @@ __all__ = [
     "PalmetteError",
     "Recipe",
     "Result",
+    "Sliced",
     "Space",
     "Splits",
     "Supernet",
+    "Width",
     "complexity",
     "data",
     "export",
