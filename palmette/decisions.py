@@ -24,7 +24,7 @@ from palmette.errors import ArchitectureError
 CACHED = 10_000
 """Encodings of one equivalence whose representative is remembered."""
 
-LISTED = 1 << 16
+LISTED = 1 << 12
 """Decisions of more values (any of 32 banks) are not listed; only a grammar can draw them."""
 
 Condition = tuple[str, Value]

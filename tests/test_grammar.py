@@ -104,5 +104,5 @@ def test_draws_end_where_limits_allow_nothing_and_feasibility_reports_the_neares
 
 
 def test_without_a_grammar_a_decision_too_large_to_list_is_refused() -> None:
-    with pytest.raises(ArchitectureError, match="more than 65,536 values"):
+    with pytest.raises(ArchitectureError, match="more than 4,096 values"):
         Decisions("large", [Categorical("a", ("x", "y")), Subset("names", NAMES)])

@@ -56,17 +56,17 @@ def run(arguments: Sequence[str]) -> None:
 def _print_space(name: str, codes: Sequence[str], resolution: int | None, latency_table: Path | None) -> None:
     from palmette.cli.architectures import read_architecture, shape_of
     from palmette.cli.latency_table import read_table
-    from palmette.costs.complexity import CostTable
+    from palmette.costs.counted import Costs, cost_table
 
     entry = named(SPACES, name, "space")
     if not codes:
         raise PalmetteError(f"cost: no code was given for {name}; give codes, .json files, or - to read codes")
-    tables: dict[object, CostTable] = {}
+    tables: dict[object, Costs] = {}
     for code in _expand(codes):
         classes, shape = shape_of(code) or (entry.classes, entry.input_shape)
         shape = entry.shape_at(shape, resolution)
         if (classes, shape) not in tables:
-            tables[classes, shape] = CostTable(entry.build(classes, shape[0]).stand_alone, shape)
+            tables[classes, shape] = cost_table(entry.build(classes, shape[0]).stand_alone, shape)
         table = tables[classes, shape]
         architecture = read_architecture(code, table.decisions)
         facts = {"space": name, "code": code, "canonical": table.decisions.code(architecture)}

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> None:
     assert isinstance(options, Draw)
     from palmette.cli.architectures import read_file, shape_of
     from palmette.cli.names import SPACES, named
-    from palmette.costs.complexity import CostTable
+    from palmette.costs.counted import cost_table
     from palmette.report.drawing import draw
     from palmette.report.layers import layer_rows
     from palmette.storage.atomic import write_text
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
     file = options.architecture / "architecture.json" if options.architecture.is_dir() else options.architecture
     classes, shape = shape_of(str(file)) or (entry.classes, entry.input_shape)
     space = entry.build(classes, shape[0]).stand_alone
-    table = CostTable(space, entry.shape_at(shape, options.resolution))
+    table = cost_table(space, entry.shape_at(shape, options.resolution))
     rows = layer_rows(space, table, space.decisions.check(architecture))
     write_text(options.out, draw(rows))
     print(options.out)

@@ -22,6 +22,7 @@ COMMANDS = {
     "latency": "milliseconds of a space's options on this machine, as a table that searches take",
     "cost": "parameters, FLOPs and activations of architectures, one JSON line each",
     "audit": "how far a finished search can be trusted: rank correlation with stand-alone accuracy",
+    "hypernetwork": "the questions of the SMASH paper: does a hypernetwork use what it is told, and does it rank",
     "retrain": "train an architecture from scratch",
     "evaluate": "accuracy of a trained network on the test images",
     "export": "hand a trained network over: ONNX, safetensors, plain module",

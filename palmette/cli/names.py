@@ -16,7 +16,9 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
+from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
+from palmette.recipes import memory_bank as memory_bank_recipes
 from palmette.recipes import methods as settings_of
 from palmette.recipes.darts import darts as darts_recipe
 from palmette.recipes.darts import darts_imagenet as darts_imagenet_recipe
@@ -50,7 +52,7 @@ class NamedSpace:
     title: str
     paper: str
     input_shape: tuple[int, ...]
-    """Channels, height and width that costs are counted at without data; of text ``(1,)``, a token."""
+    """Channels, height and width (of voxels depth first) that costs are counted at without data; of text ``(1,)``."""
     classes: int
     build: Callable[[int, int], Space]
     """``(classes, channels) -> Space``; of text the classes are the words, and channels play no part."""
@@ -201,6 +203,24 @@ def _proxyless_small(classes: int, channels: int) -> Space:
     return proxyless_small(classes=classes, channels=channels)
 
 
+def _memory_bank(classes: int, channels: int) -> Space:
+    from palmette.spaces.memory_bank import memory_bank
+
+    return memory_bank(classes=classes, channels=channels)
+
+
+def _memory_bank_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.memory_bank import small_memory_bank
+
+    return small_memory_bank(classes=classes, channels=channels)
+
+
+def _memory_bank_voxels(classes: int, channels: int) -> Space:
+    from palmette.spaces.memory_bank import voxel_memory_bank
+
+    return voxel_memory_bank(classes=classes, channels=channels)
+
+
 def _darts(classes: int, channels: int) -> Space:
     from palmette.spaces.darts import darts
 
@@ -245,6 +265,7 @@ def _darts_recurrent_small(words: int, channels: int) -> Space:
 
 _ENAS = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018"
 _DARTS = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019"
+SMASH_PAPER = "Brock et al., SMASH: One-Shot Model Architecture Search through HyperNetworks, ICLR 2018"
 
 SPACES = {
     "enas-recurrent": NamedSpace(
@@ -453,6 +474,31 @@ SPACES = {
         _darts_small,
         darts_small_recipe,
     ),
+    "memory-bank": NamedSpace(
+        "3 blocks of ops that read and write memory banks, for 32x32 images",
+        SMASH_PAPER,
+        (3, 32, 32),
+        10,
+        _memory_bank,
+        memory_bank_recipes.cifar,
+    ),
+    "memory-bank-small": NamedSpace(
+        "the same with a small budget, for 8x8 to 32x32 images on a CPU",
+        SMASH_PAPER,
+        (1, 8, 8),
+        10,
+        _memory_bank_small,
+        memory_bank_recipes.small,
+        threads=1,
+    ),
+    "memory-bank-voxels": NamedSpace(
+        "the same for voxels, with kernels of 3x3x3",
+        SMASH_PAPER,
+        (1, 30, 30, 30),
+        10,
+        _memory_bank_voxels,
+        memory_bank_recipes.modelnet10,
+    ),
 }
 
 METHODS: Mapping[str, NamedMethod] = {
@@ -491,6 +537,12 @@ METHODS: Mapping[str, NamedMethod] = {
         "Cai et al., ICLR 2019, arXiv 1812.00332",
         ProxylessNAS,
         settings_of.proxylessnas,
+    ),
+    "smash": NamedMethod(
+        "weights generated from a description of the architecture, random search and perturbations",
+        "Brock et al., ICLR 2018, arXiv 1708.05344",
+        SMASH,
+        settings_of.smash,
     ),
 }
 

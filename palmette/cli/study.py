@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> None:
 
     device = chosen_device(options.device)
     data = load(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size)
-    channels, height, _ = data.input_shape
+    channels, height = data.input_shape[:2]
     scale_name = _scale_name(options.scale, height)
     spaces = _spaces(options, _scale(scale_name, len(data.classes), channels, options))
     setting = Setting(

@@ -31,7 +31,7 @@ class Part:
     """Images and labels as they were given."""
 
     x: Array
-    """To be uint8 ``[N, H, W]`` or ``[N, H, W, C]`` with 1 or 3 channels."""
+    """To be uint8 ``[N, H, W]``, ``[N, H, W, C]`` or, for voxels, ``[N, D, H, W, C]``, with 1 or 3 channels."""
     y: Array
     """To be integers ``[N]`` from 0, without gaps."""
 
@@ -85,26 +85,26 @@ def _images(where: str, part: Part, image_size: int | None) -> Images:
     if image_size is not None:
         x = resized(where, x, image_size)
     labels = torch.from_numpy(part.y.astype(np.int64))
-    return Images(torch.from_numpy(x).permute(0, 3, 1, 2), labels)
+    return Images(torch.from_numpy(x).movedim(-1, 1), labels)
 
 
 def _checked_pixels(where: str, x: Array) -> npt.NDArray[np.uint8]:
-    """Return the pixels as uint8 ``[N, H, W, C]``, without a copy if numpy lets them be written to."""
-    if x.ndim not in (3, 4) or 0 in x.shape:
+    """Return the pixels as uint8 ``[N, H, W, C]`` (or voxels), without a copy if numpy lets them be written to."""
+    if x.ndim not in (3, 4, 5) or 0 in x.shape:
         raise DataError(
-            f"{where} images have shape {x.shape}; allowed are (N, H, W) and (N, H, W, C), none of them 0; "
-            "reshape the array"
+            f"{where} images have shape {x.shape}; allowed are (N, H, W) and (N, H, W, C), for voxels (N, D, H, W, C), "
+            "none of them 0; reshape the array"
         )
     if x.dtype != np.uint8:
         raise DataError(f"{where} images are {x.dtype}{_float_fault(x)}; allowed is uint8, 0 to 255; {_cure(where, x)}")
     if x.ndim == 3:
         x = x[..., None]
-    if x.shape[3] not in (1, 3):
-        cure = "keep one channel or three"
-        if x.shape[1] in (1, 3):
+    if x.shape[-1] not in (1, 3):
+        cure = "keep one channel or three; voxels need a last axis of one channel"
+        if x.ndim == 4 and x.shape[1] in (1, 3):
             cure = f"they look channels-first; store {_key(where, 'x')}.transpose(0, 2, 3, 1)"
         raise DataError(
-            f"{where} images have shape {x.shape}, so {x.shape[3]} channels; allowed are 1 and 3, last: "
+            f"{where} images have shape {x.shape}, so {x.shape[-1]} channels; allowed are 1 and 3, last: "
             f"(N, H, W, C); {cure}"
         )
     return np.require(x, requirements=["C", "W"])

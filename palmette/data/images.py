@@ -22,17 +22,17 @@ class Images:
     """
 
     pixels: Tensor
-    """uint8 ``[N, C, H, W]``."""
+    """uint8 ``[N, C, H, W]``, or voxels ``[N, C, D, H, W]``."""
     labels: Tensor
     """Class indices, int64 ``[N]``."""
 
     def __post_init__(self) -> None:
         pixels, labels = self.pixels, self.labels
-        fits = pixels.ndim == 4 and labels.shape == pixels.shape[:1]
+        fits = pixels.ndim in (4, 5) and labels.shape == pixels.shape[:1]
         if not fits or pixels.dtype != torch.uint8 or labels.dtype != torch.int64:
             raise DataError(
                 f"images: pixels {pixels.dtype} {list(pixels.shape)} and labels {labels.dtype} {list(labels.shape)} "
-                "were given; allowed are torch.uint8 [N, C, H, W] and torch.int64 [N]"
+                "were given; allowed are torch.uint8 [N, C, H, W] or [N, C, D, H, W], and torch.int64 [N]"
             )
 
     def __len__(self) -> int:
@@ -68,10 +68,9 @@ class Dataset:
     """Of each channel of train, with pixels from 0 to 1."""
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """``(C, H, W)``."""
-        channels, height, width = self.train.pixels.shape[1:]
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """``(C, H, W)``, of voxels ``(C, D, H, W)``."""
+        return tuple(self.train.pixels.shape[1:])
 
     @property
     def device(self) -> torch.device:

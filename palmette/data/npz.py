@@ -1,4 +1,7 @@
-"""Npz: four arrays in one numpy file, read without unpickling anything."""
+"""Npz: four arrays in one numpy file, read without unpickling anything.
+
+Voxels may be packed to bits, as ``numpy.packbits(voxels.reshape(N, -1), axis=1)`` of cubes leaves them.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +51,18 @@ def read_npz(path: Path) -> Arrays:
     except DAMAGE as error:
         fault = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{where}: the file is damaged ({fault}); write or copy it again") from error
-    train = Part(arrays["train_x"], arrays["train_y"])
+    train = Part(_unpacked(arrays["train_x"]), arrays["train_y"])
     names = None if classes is None else tuple(map(str, classes.ravel()))
-    return Arrays(path.stem, train, Part(arrays["test_x"], arrays["test_y"]), names)
+    return Arrays(path.stem, train, Part(_unpacked(arrays["test_x"]), arrays["test_y"]), names)
+
+
+def _unpacked(x: Array) -> Array:
+    """Return packed cubes as uint8 ``[N, D, H, W, 1]`` of 0 and 255, and other arrays as they are."""
+    side = round((8 * x.shape[1]) ** (1 / 3)) if x.ndim == 2 and x.dtype == np.uint8 else 0
+    if not side or -(-(side**3) // 8) != x.shape[1]:
+        return x
+    bits = np.unpackbits(x, axis=1, count=side**3)
+    return bits.reshape(-1, side, side, side, 1) * np.uint8(255)
 
 
 def _array(where: str, archive: np.lib.npyio.NpzFile, key: str) -> Array:

@@ -13,7 +13,8 @@ from palmette.errors import DataError, PalmetteError
 
 SOURCES = {
     "digits": "the 8x8 grey digits inside scikit-learn; nothing to download",
-    "FILE.npz": "arrays train_x, train_y, test_x, test_y; uint8 [N, H, W] or [N, H, W, C], integer labels from 0",
+    "FILE.npz": "arrays train_x, train_y, test_x, test_y; uint8 [N, H, W] or [N, H, W, C], integer labels from 0; "
+    "voxels are [N, D, H, W, 1], or cubes packed to bits [N, bytes]",
     "FOLDER": "images as train/<class>/*.png or *.jpg, and test/<class>/... if there is a test part; "
     "or text as *train*.txt, *valid*.txt and *test*.txt, gzipped or not, one sentence per line",
     "help-topics": "the text of Python's own help pages, for recurrent spaces; nothing to download",

@@ -75,9 +75,11 @@ def resized(where: str, images: Pixels, size: int) -> Pixels:
     """Return images ``[N, H, W, C]`` as ``[N, size, size, C]``, bilinear; other proportions are not kept.
 
     Raises:
-        DataError: a size below 1.
+        DataError: a size below 1, or voxels.
         MissingExtraError: Pillow is missing.
     """
+    if images.ndim != 4:
+        raise DataError(f"{where}: image_size = {size} was given for voxels; only images are resized; leave it out")
     if size < 1:
         raise DataError(f"{where}: image_size = {size} was given; allowed are sizes in pixels from 1")
     if images.shape[1:3] == (size, size):

@@ -70,7 +70,7 @@ def run_study(
     Raises:
         PalmetteError: images that are not square, or ranges that a space does not reach.
     """
-    _, height, width = setting.data.input_shape
+    height, width = setting.data.input_shape[1:]
     if height != width:
         raise PalmetteError(
             f"study: images of {height} x {width} pixels were given; set image_size to make them square"

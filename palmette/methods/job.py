@@ -13,8 +13,10 @@ import numpy as np
 from palmette.architecture import Architecture
 from palmette.costs.additive import SideBySide
 from palmette.costs.complexity import CostTable
+from palmette.costs.counted import Costs, CountedCosts, cost_table
 from palmette.costs.limits import Limits, SummedCosts, check_feasible
 from palmette.data.text import Data
+from palmette.errors import ArchitectureError
 from palmette.evaluation.score import Metrics
 from palmette.progress import Advance, Progress
 from palmette.searches.trial import Score
@@ -32,7 +34,7 @@ class Job:
 
     space: Space
     data: Data
-    table: CostTable | SideBySide
+    table: Costs | SideBySide
     """Costs, with those measured on a machine beside those counted if there is a table of them."""
     limits: Limits
     run: RunDirectory
@@ -42,15 +44,30 @@ class Job:
     progress: Progress
 
     @property
-    def counted(self) -> CostTable:
+    def counted(self) -> Costs:
         """FLOPs, parameters and activations only."""
-        counted = self.table.one if isinstance(self.table, SideBySide) else self.table
-        assert isinstance(counted, CostTable)
-        return counted
+        if not isinstance(self.table, SideBySide):
+            return self.table
+        assert isinstance(self.table.one, CostTable)
+        return self.table.one
 
     def allows(self, architecture: Architecture) -> bool:
         """Say whether the architecture meets every limit."""
         return not self.limits or self.limits.allows(self.table(architecture))
+
+    @property
+    def summed(self) -> SummedCosts:
+        """The costs as a table of parts.
+
+        Raises:
+            ArchitectureError: the space's costs do not sum up from parts.
+        """
+        if isinstance(self.table, CountedCosts):
+            raise ArchitectureError(
+                f"space {self.space.name!r}: its costs are counted network by network, which no mixture can be; "
+                "search it with smash or spos"
+            )
+        return self.table
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:
@@ -75,7 +92,7 @@ class Job:
 
 def feasible_table(
     space: Space, data: Data, limits: Limits, *, seed: int, measured: SummedCosts | None = None
-) -> CostTable | SideBySide:
+) -> Costs | SideBySide:
     """Return the costs of the space on these data, once it is sure that the limits can be met.
 
     Args:
@@ -89,8 +106,13 @@ def feasible_table(
         LimitError: no architecture meets the limits.
         ArchitectureError: the data do not fit the network.
     """
-    counted = CostTable(space.stand_alone, data.input_shape)
-    table = counted if measured is None else SideBySide(counted, measured)
+    counted = cost_table(space.stand_alone, data.input_shape)
+    if measured is not None and isinstance(counted, CountedCosts):
+        raise ArchitectureError(
+            f"space {space.name!r}: a table of latencies was given, and its networks are no sums of layers that one "
+            "can look up; leave the table out"
+        )
+    table = counted if measured is None or isinstance(counted, CountedCosts) else SideBySide(counted, measured)
     check_feasible(limits, space.decisions, table, np.random.default_rng(seed))
     return table
 
@@ -99,7 +121,7 @@ def feasible_table(
 def opened(
     space: Space,
     data: Data,
-    table: CostTable | SideBySide,
+    table: Costs | SideBySide,
     limits: Limits,
     *,
     directory: RunDirectory,

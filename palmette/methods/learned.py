@@ -57,7 +57,7 @@ class Model:
         device = job.data.device
         supernet = place(job.space.supernet(seed=job.seed), device)
         parameters = ArchitectureParameters(job.space.mixtures.options(), seed=job.seed, scale=scale).to(device)
-        cost = ExpectedCost(job.table, loss.cost)
+        cost = ExpectedCost(job.summed, loss.cost)
         equal = {name: torch.full_like(p, 1 / len(p)) for name, p in parameters.probabilities().items()}
         limit = job.limits[loss.cost].high if loss.cost in job.limits else None
         return Model(supernet, parameters, cost, loss, loss.target or limit or float(cost(equal)))
@@ -130,7 +130,7 @@ def cost_of_mixture(job: Job) -> float:
     generator = np.random.default_rng(job.seed)
     average = np.mean([job.table(job.space.decisions.sample(generator))["flops"] for _ in range(DRAWS)])
     column = list(job.table.names).index("flops")
-    everything = job.table.fixed[column] + sum(rows[:, column].sum() for rows in job.table.options.values())
+    everything = job.summed.fixed[column] + sum(rows[:, column].sum() for rows in job.summed.options.values())
     return float(everything / average)
 
 

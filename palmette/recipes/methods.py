@@ -12,16 +12,22 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
+from palmette.methods.smash import SMASH, adam
 from palmette.methods.spos import SPOS
 from palmette.relaxations.temperature import Temperature
 from palmette.sampling.greedy import GreedyOptions
 from palmette.searches.nsga2 import NSGA2Options
+from palmette.searches.perturbation import PerturbationOptions
+from palmette.supernets.options import HyperNetOptions
 
 FBNET_EPOCHS = 90
 LONG = 90
 """Epochs from which the papers' rates of architecture parameters are taken."""
 SHORT_RATE = 0.02
 """Adam's for architecture parameters, where there are fewer."""
+SMALL_HYPERNETWORK = HyperNetOptions(growth=8, layers=(3, 3, 2))
+"""Of SMASH on spaces that are searched with fewer than ``LARGE`` evaluations: networks so small need no larger one."""
+LARGE = 500
 POOL = 100
 """Of GreedyNAS on NAS-Bench-Macro (sampling.md 5.7); the paper's 1,000 on ImageNet are a third of a small space."""
 
@@ -95,6 +101,19 @@ def proxylessnas(settings: SPOS) -> ProxylessNAS:
             warmup_epochs=training.epochs // 4,
             augmentation=training.augmentation,
         ),
+        rank_by=settings.rank_by,
+        retraining=settings.retraining,
+    )
+
+
+def smash(settings: SPOS) -> SMASH:
+    """Return SMASH with as much training and as many evaluations: 5 random to 1 perturbed and 1 of the chain."""
+    evaluations = settings.evolution.evaluations
+    varied = evaluations // 7
+    return SMASH(
+        training=adam(dataclasses.replace(settings.training, warmup_epochs=0)),
+        hypernetwork=HyperNetOptions() if evaluations >= LARGE else SMALL_HYPERNETWORK,
+        perturbation=PerturbationOptions(random=evaluations - 2 * varied, perturbed=varied, chain=varied),
         rank_by=settings.rank_by,
         retraining=settings.retraining,
     )

@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from palmette.architecture import Architecture
 from palmette.choice import chosen
 from palmette.costs.complexity import CostTable, complexity
+from palmette.costs.counted import Costs
 from palmette.report.contents import LayerRow
 from palmette.space import Space, chain, slots
 
 
-def layer_rows(space: Space, table: CostTable, architecture: Architecture) -> list[LayerRow]:
-    """Return one row per decision taken and per run of fixed layers, in order of the network's chain."""
+def layer_rows(space: Space, table: Costs, architecture: Architecture) -> list[LayerRow]:
+    """Return one row per decision taken and per run of fixed layers, in order of the network's chain.
+
+    Where costs are counted, decisions have none of their own, and each link of the chain is one row.
+    """
     with torch.device("meta"):
         links = chain(space.stand_alone.supernet(seed=0).to("meta").eval().network)
     rows: list[LayerRow] = []
@@ -28,8 +32,10 @@ def layer_rows(space: Space, table: CostTable, architecture: Architecture) -> li
                 if is_fixed:
                     label = "stem" if not rows else "head" if list(part.children())[-1] is links[-1] else "between"
                     rows.append(LayerRow(label, None, [], shape, complexity(part, before)))
-                else:
+                elif isinstance(table, CostTable):
                     rows += _decision_rows(table, architecture, part, shape)
+                else:
+                    rows.append(_counted_row(architecture, part, before, shape))
     return rows
 
 
@@ -55,3 +61,10 @@ def _row(table: CostTable, name: str, architecture: Architecture, shape: Sequenc
             entry += rows[tuple([picks[other] for other in names])]
     costs = dict(zip(table.names, map(int, entry), strict=True))
     return LayerRow(name, str(value), [str(v) for v in values], list(shape), costs)
+
+
+def _counted_row(architecture: Architecture, link: nn.Module, before: Sequence[int], shape: Sequence[int]) -> LayerRow:
+    (slot,) = slots(link)
+    names = [decision.name for decision in slot.decisions() if decision.name in architecture]
+    taken = f"{len(names)} decisions"
+    return LayerRow(names[0].partition(".")[0], taken, [taken], shape, complexity(slot.active(architecture), before))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -27,7 +28,8 @@ class GeneratedWeights(nn.Module):
 
     Args:
         supernet: called as ``supernet(x, choice)``; its own values of the named parameters are never used.
-        hypernetwork: maps a choice to a list of tensors, in the order and the shapes of the named parameters.
+        hypernetwork: maps a choice to a list of tensors, in the order and the shapes of the named parameters; of a
+            matrix that is used in part only the leading rows.
         names: parameters of the supernet, as ``supernet.named_parameters()`` names them.
     """
 
@@ -44,6 +46,16 @@ class GeneratedWeights(nn.Module):
         self.supernet = supernet
         self.hypernetwork = hypernetwork
         self.names = tuple(names)
+
+    @torch.no_grad()
+    def write(self, generated: Sequence[Tensor]) -> None:
+        """Copy generated weights into the supernet's own, so that it can be evaluated and extracted without these.
+
+        Args:
+            generated: what ``hypernetwork(choice)`` returned; leading rows where a matrix has more than are used.
+        """
+        for name, tensor in zip(self.names, generated, strict=True):
+            self.supernet.get_parameter(name)[: len(tensor)].copy_(tensor)
 
     def forward(self, x: Tensor, choice: Choice) -> Tensor:
         generated = dict(zip(self.names, self.hypernetwork(choice), strict=True))

@@ -25,7 +25,7 @@ from palmette.storage import checkpoint
 from palmette.training.averaging import averaged
 from palmette.training.drop_path import drop_path_schedule
 from palmette.training.recipe import Recipe
-from palmette.training.steps import Batch, ImageSteps, Pass, Steps
+from palmette.training.steps import Batch, ImageSteps, Pass, Steps, memory_format
 from palmette.training.text_steps import TextSteps
 
 Forward = Callable[[Any, int], Any]
@@ -38,6 +38,13 @@ Log = Callable[[int, dict[str, float]], None]
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 CHECKPOINT_SECONDS = 20.0
+MOMENTA = {
+    "momentum_buffer": "momentum",
+    "exp_avg": "first_moment",
+    "exp_avg_sq": "second_moment",
+    "step": "updates_made",
+}
+"""What the optimisers keep of a parameter, and its name in a checkpoint."""
 LOGS = 200
 """Points of a training curve."""
 
@@ -62,7 +69,7 @@ class Step:
     """In the whole training."""
     steps_per_epoch: int
     batch: Batch
-    optimizer: torch.optim.SGD
+    optimizer: torch.optim.Optimizer
     """Of the weights, with the learning rate of this step."""
 
 
@@ -150,7 +157,8 @@ def train_by(updates: Updates, module: nn.Module, data: Data, recipe: Recipe, *,
 
 def place(module: ModuleT, device: torch.device) -> ModuleT:
     """Move a module to the device, in the memory format that convolutions here run fastest in."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    axes = max((p.ndim for p in module.parameters()), default=4)
+    return module.to(device).to(memory_format=memory_format(axes))  # type: ignore[call-overload,no-any-return]
 
 
 def training_steps(data: Data, recipe: Recipe, *, seed: int) -> Steps:
@@ -171,7 +179,7 @@ def passes(data: Data, recipe: Recipe, *, steps: int | None = None) -> float:
     return 3.0 * source.inputs_per_step * (steps_of(data, recipe) if steps is None else steps)
 
 
-def _begun(number: int, steps: int, source: Steps, optimizer: torch.optim.SGD, seed: int) -> Step:
+def _begun(number: int, steps: int, source: Steps, optimizer: torch.optim.Optimizer, seed: int) -> Step:
     """Return a step with its batch, and seed the random layers for it."""
     batch = Batch.of(source, number)
     torch.manual_seed(int(torch.randint(2**31, (), generator=torch_generator(seed, number, 1))))  # dropout
@@ -188,19 +196,19 @@ def _backward(passes: Sequence[Pass], batch: Batch) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     decayed = [p for p in module.parameters() if p.ndim > 1 or recipe.decay_everything]
     others = [p for p in module.parameters() if not (p.ndim > 1 or recipe.decay_everything)]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        foreach=True,
-    )
-    guard(optimizer)
-    return optimizer
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adam":
+        betas = (recipe.momentum, recipe.second_moment)
+        adam = torch.optim.Adam(groups, lr=recipe.lr, betas=betas, eps=recipe.epsilon, foreach=True)
+        guard(adam)
+        return adam
+    sgd = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, foreach=True)
+    guard(sgd)
+    return sgd
 
 
 def _finite_mean(losses: list[Tensor], step: int) -> float:
@@ -215,7 +223,7 @@ def _finite_mean(losses: list[Tensor], step: int) -> float:
 def _save(
     path: Path,
     module: nn.Module,
-    optimizer: torch.optim.SGD,
+    optimizer: torch.optim.Optimizer,
     updates: Updates,
     source: Steps,
     step: int,
@@ -224,16 +232,16 @@ def _save(
     tensors = {f"batches/{name}": tensor for name, tensor in source.state().items()}
     tensors |= {f"weights/{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
-        momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum/{name}"] = momentum
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"{MOMENTA[key]}/{name}"] = value
     tensors |= {f"updates/{name}": tensor for name, tensor in updates.tensors().items()}
     done = step == steps or updates.is_done()
     checkpoint.save(path, tensors, {"step": step, "steps": steps, "done": done, "updates": dict(updates.state())})
 
 
 def _restore(
-    path: Path | None, module: nn.Module, optimizer: torch.optim.SGD, updates: Updates, source: Steps, steps: int
+    path: Path | None, module: nn.Module, optimizer: torch.optim.Optimizer, updates: Updates, source: Steps, steps: int
 ) -> int:
     """Load the checkpoint if there is one and return the step to go on from."""
     if path is None or not path.exists():
@@ -242,10 +250,11 @@ def _restore(
     checkpoint.require(path, state, {"steps": steps})
     checkpoint.load_weights(path, module, part(tensors, "weights/"))
     for name, parameter in module.named_parameters():
-        momentum = tensors.get(f"momentum/{name}")
-        if momentum is not None:
-            stored = torch.empty_like(parameter).copy_(momentum)
-            optimizer.state[parameter]["momentum_buffer"] = stored
+        for key, prefix in MOMENTA.items():
+            value = tensors.get(f"{prefix}/{name}")
+            if value is not None:
+                like = parameter if value.ndim else value
+                optimizer.state[parameter][key] = torch.empty_like(like).copy_(value)
     source.restore(part(tensors, "batches/"))
     if state.get("updates"):
         updates.restore(state["updates"])

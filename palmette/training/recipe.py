@@ -14,14 +14,20 @@ SCHEDULES = ("cosine", "linear", "constant", "exponential")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """SGD with momentum on cross-entropy; by default the learning rate falls to 0 over the run, per step."""
+    """SGD with momentum, or Adam, on cross-entropy; by default the learning rate falls to 0 over the run, per step."""
 
     epochs: int = 20
     batch_size: int = 128
     lr: float = 0.1
     """Learning rate at its highest, after the warm-up."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: float = 0.9
+    """Of Adam, the first beta."""
     nesterov: bool = True
+    second_moment: float = 0.999
+    """Of Adam, the second beta."""
+    epsilon: float = 1e-8
+    """Of Adam, added to the denominator."""
     weight_decay: float = 5e-4
     decay_everything: bool = False
     """Also decay BatchNorm parameters and biases; off, only weights of two or more dimensions decay."""
@@ -52,17 +58,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         lows = {"epochs": 1, "batch_size": 2, "lr": 0, "weight_decay": 0, "warmup_epochs": 0, "clip_norm": 0}
-        lows |= {"auxiliary_weight": 0}
+        lows |= {"auxiliary_weight": 0, "epsilon": 0}
         lows |= {"bptt": 1, "activation_penalty": 0, "slowness_penalty": 0, "decay": 0, "decay_after": 0}
         for name, low in lows.items():
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):
                 raise PalmetteError(f"recipe: {name} = {value} was given; it must be at least {low}")
-        for name in ("momentum", "label_smoothing", "drop_path", "average"):
+        for name in ("momentum", "label_smoothing", "drop_path", "average", "second_moment"):
             if not 0 <= getattr(self, name) < 1:
                 raise PalmetteError(f"recipe: {name} = {getattr(self, name)} was given; it must lie in [0, 1)")
         if self.schedule not in SCHEDULES:
             raise PalmetteError(f"recipe: schedule = {self.schedule!r} was given; allowed are {', '.join(SCHEDULES)}")
+        if self.optimizer not in ("sgd", "adam"):
+            raise PalmetteError(f"recipe: optimizer = {self.optimizer!r} was given; allowed are sgd, adam")
+        if self.optimizer == "adam" and self.nesterov:
+            raise PalmetteError("recipe: nesterov goes with sgd only; switch it off for adam")
         if self.nesterov and self.momentum == 0:
             raise PalmetteError("recipe: nesterov needs momentum above 0; set momentum or switch nesterov off")
 

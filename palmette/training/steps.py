@@ -130,4 +130,9 @@ class ImageSteps:
 
 def to_input(pixels: Tensor, data: Dataset) -> Tensor:
     """Return uint8 pixels as normalised float images in the memory format that networks here run fastest in."""
-    return normalise(pixels, data.mean, data.std).contiguous(memory_format=torch.channels_last)
+    return normalise(pixels, data.mean, data.std).contiguous(memory_format=memory_format(pixels.ndim))
+
+
+def memory_format(axes: int) -> torch.memory_format:
+    """Return channels last, for images and for voxels of ``axes == 5``."""
+    return torch.channels_last_3d if axes == 5 else torch.channels_last

@@ -9,6 +9,7 @@ from torch import Tensor
 from palmette.data.augmentation import augment, normalise
 from palmette.data.batches import torch_generator
 from palmette.data.options import Augmentation
+from palmette.errors import DataError
 
 SIDE = 6
 
@@ -92,3 +93,18 @@ def test_normalised_train_pixels_have_mean_0_and_deviation_1(pixels: Tensor) -> 
     assert result.dtype == torch.float32
     expected = (scaled - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
     torch.testing.assert_close(result.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_voxels_are_shifted_along_every_axis_and_mirrored_along_the_last() -> None:
+    voxels = torch.zeros(1000, 1, 4, 4, 4, dtype=torch.uint8)
+    voxels[:, 0, 1, 2, 0] = 255
+    changed = augment(voxels, Augmentation(pad=1, flip=True), torch_generator(3))
+    places = {tuple(place) for place in changed[:, 0].nonzero()[:, 1:].tolist()}
+    assert places == {(z, y, x) for z in (0, 1, 2) for y in (1, 2, 3) for x in (0, 1, 2, 3)}
+    with pytest.raises(DataError, match="cutout was given for voxels"):
+        augment(voxels, Augmentation(cutout=2), torch_generator(3))
+
+
+def test_voxels_are_normalised_like_images() -> None:
+    voxels = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 1, 2)
+    assert normalise(voxels, (0.5,), (0.25,)).flatten().tolist() == [-2.0, 2.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -229,3 +230,40 @@ def test_a_step_counts_three_passes_of_each_of_its_images() -> None:
     assert passes(dataset(train=16), Recipe(epochs=5, batch_size=4)) == 3 * 5 * 16
     assert passes(dataset(train=18), Recipe(epochs=5, batch_size=4)) == 3 * 5 * 16  # two images fill no batch
     assert passes(dataset(train=6), Recipe(epochs=5, batch_size=64)) == 3 * 5 * 6
+
+
+ADAM = Recipe(
+    epochs=3, batch_size=4, optimizer="adam", lr=0.01, momentum=0.5, nesterov=False, epsilon=1e-4, weight_decay=0.01
+)
+
+
+def test_adam_takes_the_steps_of_the_optimiser_of_that_name() -> None:
+    data = dataset()
+    module, other = (nn.Sequential(nn.Flatten(), nn.Linear(64, 2)) for _ in range(2))
+    other.load_state_dict(module.state_dict())
+    recipe = dataclasses.replace(ADAM, epochs=1, batch_size=16)
+    train(module, lambda x, step: module(x), data, recipe, seed=0, watch=Watch())
+    x = (data.train.pixels.float() / 255 - data.mean[0]) / data.std[0]
+    weight, bias = other[1].weight, other[1].bias
+    groups = [{"params": [weight], "weight_decay": 0.01}, {"params": [bias], "weight_decay": 0.0}]
+    optimizer = torch.optim.Adam(groups, lr=0.01, betas=(0.5, 0.999), eps=1e-4)
+    cross_entropy(other(x), data.train.labels).backward()
+    optimizer.step()
+    torch.testing.assert_close(module[1].weight, weight, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(module[1].bias, bias, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("always")
+def test_a_training_by_adam_killed_and_resumed_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole, resumed = convolutional(), convolutional()
+    run(whole, recipe=ADAM)
+    path = tmp_path / "killed.safetensors"
+    with pytest.raises(Killed):
+        run(convolutional(), watch=Watch(checkpoint=path, advance=killed_after(7)), recipe=ADAM)
+    run(resumed, watch=Watch(checkpoint=path), recipe=ADAM)
+    assert equal(dict(resumed.state_dict()), dict(whole.state_dict()))
+
+
+def test_nesterov_is_refused_for_adam() -> None:
+    with pytest.raises(PalmetteError, match="nesterov goes with sgd only"):
+        Recipe(optimizer="adam")
