@@ -4,6 +4,7 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
+from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
 
-__all__ = ["SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]
+__all__ = ["SMASH", "SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]

@@ -17,7 +17,7 @@ from palmette.evaluation.score import Metrics
 from palmette.evaluation.trust import Audit
 from palmette.export.weights import Card, save_weights
 from palmette.methods.job import Found, Job, Method
-from palmette.report.contents import Contents, Curve, TrialRow
+from palmette.report.contents import Contents, Curve, Picture, TrialRow
 from palmette.report.layers import layer_rows
 from palmette.report.page import render
 from palmette.searches.trial import Trial
@@ -65,14 +65,21 @@ def _in_words(outcome: Tensor, metric: Metric) -> str:
 
 
 def write_account(
-    job: Job, method: Method, best: Best, other: Best, *, trust: Audit | None, lines: tuple[str, ...]
+    job: Job,
+    method: Method,
+    best: Best,
+    other: Best,
+    *,
+    trust: Audit | None,
+    lines: tuple[str, ...],
+    pictures: tuple[Picture, ...] = (),
 ) -> None:
     """Write weights, architecture, figures and page; the page last."""
     save_weights(best.network, job.run.network, Card.of(best.architecture, job.data))
     write_text(job.run.architecture, best.architecture.to_json() + "\n")
     figures = {name: _figures(job, b) for name, b in (("winner", best), ("random", other))}
     write_text(job.run.result, json.dumps({"headline": lines, **figures}, indent=1) + "\n")
-    page = _contents(job, method, best, trust, lines)
+    page = dataclasses.replace(_contents(job, method, best, trust, lines), pictures=pictures)
     write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
     write_text(job.run.report, render(page))
 

@@ -16,8 +16,11 @@ from palmette.evaluation.rebuilt import Rebuilt
 from palmette.methods.job import Job
 from palmette.methods.single_path import trained_supernet
 from palmette.methods.smash import SMASH
+from palmette.report.contents import Picture
+from palmette.report.encoding import draw_encoding
 from palmette.sampling.uniform import UniformSampler
 from palmette.space import Space, Supernet
+from palmette.storage.atomic import write_text
 from palmette.supernets.generated import GeneratedWeights
 from palmette.supernets.hypernetwork import BankHyperNetwork, LayerHyperNetwork, generated_names
 from palmette.supernets.memory_bank import BankSlot
@@ -128,3 +131,19 @@ def noise_of(architecture: Architecture, *, seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed((int(architecture.id, 16) + seed) % 2**63)
         yield
+
+
+def pictured(module: GeneratedWeights | Supernet, job: Job, architecture: Architecture) -> tuple[Picture, ...]:
+    """Return the encoding of a memory-bank network as a picture, and leave it in the run; of other spaces nothing."""
+    if not isinstance(module, GeneratedWeights) or not isinstance(module.hypernetwork, BankHyperNetwork):
+        return ()
+    hypernetwork = module.hypernetwork
+    c = hypernetwork.encode(hypernetwork.plans(job.space.choice(architecture)))[0, :, 0]
+    on = [(int(channel), int(column)) for channel, column in (c > 0).nonzero().tolist()]
+    svg = draw_encoding(on, c.shape[1], hypernetwork.encoding.counts)
+    write_text(job.run.path / "encoding.svg", svg + "\n")
+    note = (
+        "What the hypernetwork is told of the winner: a column stands for a few input channels of an op, in the order "
+        "of the ops; marks say which banks it reads and writes, its block, its width, and its convolutions."
+    )
+    return (Picture("Its encoding", note, svg),)

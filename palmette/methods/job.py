@@ -19,6 +19,7 @@ from palmette.data.text import Data
 from palmette.errors import ArchitectureError
 from palmette.evaluation.score import Metrics
 from palmette.progress import Advance, Progress
+from palmette.report.contents import Picture
 from palmette.searches.trial import Score
 from palmette.space import Space
 from palmette.storage.curves import Curves
@@ -162,6 +163,8 @@ class Found:
     """What it all cost, in forward passes of one image through an average network; a training step counts 3 each."""
     remarks: tuple[str, ...] = ()
     """What else a reader of the result should know, in sentences."""
+    pictures: tuple[Picture, ...] = ()
+    """Of the best, for the report."""
 
 
 class Method(Protocol):

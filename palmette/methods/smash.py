@@ -47,20 +47,22 @@ class SMASH:
 
     def search(self, job: Job) -> Found:
         """Train, score, perturb, and return the best architecture within the limits."""
-        from palmette.methods.generated_weights import evaluator, images_of, trained
+        from palmette.methods.generated_weights import evaluator, images_of, pictured, trained
         from palmette.methods.job import Found
         from palmette.methods.single_path import SCORES, run_arm
         from palmette.searches.perturbation import Perturbation
         from palmette.searches.trial import best_first
         from palmette.training.loop import passes
 
-        evaluate = evaluator(trained(job, self), job.space, images_of(job), seed=job.seed)
+        module = trained(job, self)
+        evaluate = evaluator(module, job.space, images_of(job), seed=job.seed)
         options, score = self.perturbation, SCORES[self.rank_by]
         algorithm = Perturbation(job.space.decisions, job.allows, score, options)
         history = run_arm(job, algorithm, evaluate, name="perturbation", evaluations=options.evaluations)
         cost = passes(job.data, self.training)
         cost += (len(job.data.calibration) + len(job.data.validation)) * len(history)
-        return Found(best_first(history, score)[0].architecture, score, evaluate, len(history), cost)
+        best = best_first(history, score)[0].architecture
+        return Found(best, score, evaluate, len(history), cost, pictures=pictured(module, job, best))
 
 
 def adam(recipe: Recipe) -> Recipe:

@@ -55,6 +55,15 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A further picture of the winner, as the method sees it."""
+
+    title: str
+    note: str
+    svg: str
+
+
+@dataclass(frozen=True)
 class Contents:
     """Everything on the page."""
 
@@ -83,6 +92,7 @@ class Contents:
     environment: Mapping[str, str]
     configuration: str
     """The resolved configuration, TOML."""
+    pictures: Sequence[Picture] = ()
 
 
 def read_contents(path: Path) -> Contents:
@@ -97,6 +107,7 @@ def read_contents(path: Path) -> Contents:
         parts: dict[str, Any] = {
             "layers": [LayerRow(**row) for row in record.pop("layers")],
             "trials": [TrialRow(**row) for row in record.pop("trials")],
+            "pictures": [Picture(**row) for row in record.pop("pictures", [])],
             "curves": [Curve(**row) for row in record.pop("curves")],
             "audit": audit and _audit(audit),
             "limits": {name: (low, high) for name, (low, high) in record.pop("limits").items()},

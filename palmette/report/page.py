@@ -39,6 +39,7 @@ def render(contents: Contents) -> str:
 
 _PARTS = (
     sections.winner,
+    sections.pictures,
     sections.costs,
     sections.trials,
     sections.history,

@@ -55,6 +55,14 @@ def winner(contents: Contents) -> str:
     return section("winner", "The winner", f'<p class="note">{note}</p>{drawings}')
 
 
+def pictures(contents: Contents) -> str:
+    """Show what else the method has to show of the winner; nothing, if there is nothing."""
+    return "".join(
+        section(f"picture{number}", escape(picture.title), f'<p class="note">{escape(picture.note)}</p>{picture.svg}')
+        for number, picture in enumerate(contents.pictures)
+    )
+
+
 def costs(contents: Contents) -> str:
     """Show each cost of the winner against its lower and upper end."""
     names = list(dict.fromkeys([*contents.costs, *contents.limits]))
