@@ -37,10 +37,12 @@ class Alternative:
     """Channels of its input, where the conditions decide them."""
     outputs: int | None = None
     """Channels of its output, where the conditions decide them."""
-    position: int = 0
-    """Which of the slot's inputs it reads, where these are a list."""
     key: Hashable = None
     """Alternatives of equal keys, also of other slots, make equal modules without slots; None is equal to none."""
+    position: int = 0
+    """Which of the slot's inputs it reads, where these are a list."""
+    others: tuple[int, ...] = ()
+    """Inputs of the same shape that it may read instead, as the conditions say."""
 
 
 class Slot(nn.Module, ABC):

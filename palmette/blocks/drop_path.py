@@ -10,11 +10,12 @@ class DropPath(nn.Module):
     """Zero the input of each image with ``probability`` and scale the rest by ``1 / (1 - probability)``.
 
     The training loop sets the probability, which rises over a training where its recipe says so. Outside training it
-    does nothing.
+    does nothing. ``share`` is the part of the recipe's probability that this layer has, by its depth for example.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = 1.0) -> None:
         super().__init__()
+        self.share = share
         self.probability = 0.0
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ from palmette.errors import ArchitectureError
 
 
 class FactorizedReduce(nn.Module):
-    """``[N, inputs, H, W]`` to ``[N, outputs, H/2, W/2]``; H and W are even."""
+    """``[N, inputs, H, W]`` to ``[N, outputs, H/2, W/2]``; H and W are even. ``relu`` puts a ReLU before it."""
 
-    def __init__(self, inputs: int, outputs: int, *, norm: Norm = nn.BatchNorm2d) -> None:
+    def __init__(self, inputs: int, outputs: int, *, norm: Norm = nn.BatchNorm2d, relu: bool = True) -> None:
         super().__init__()
         if outputs % 2:
             raise ArchitectureError(f"factorised reduction to {outputs} channels: give an even number of channels")
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU() if relu else nn.Identity()
         self.even = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
         self.odd = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
         self.norm = norm(outputs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from palmette.errors import DataError, PalmetteError
+from palmette.methods.enas import ENAS
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
@@ -23,6 +24,9 @@ from palmette.recipes import methods as settings_of
 from palmette.recipes.darts import darts as darts_recipe
 from palmette.recipes.darts import darts_imagenet as darts_imagenet_recipe
 from palmette.recipes.darts import darts_small as darts_small_recipe
+from palmette.recipes.enas import enas_macro as enas_macro_recipe
+from palmette.recipes.enas import enas_micro as enas_micro_recipe
+from palmette.recipes.enas import enas_small as enas_small_recipe
 from palmette.recipes.fbnet import fbnet as fbnet_recipe
 from palmette.recipes.fbnet import small_mobile as small_mobile_recipe
 from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
@@ -263,6 +267,30 @@ def _darts_recurrent_small(words: int, channels: int) -> Space:
     return darts_cells(words, SMALL, name="darts-recurrent-small")
 
 
+def _enas_macro(classes: int, channels: int) -> Space:
+    from palmette.spaces.enas_macro import enas_macro
+
+    return enas_macro(classes=classes, channels=channels)
+
+
+def _enas_macro_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.enas_macro import enas_macro
+
+    return enas_macro(classes=classes, channels=channels, layers=6, filters=16)
+
+
+def _enas_micro(classes: int, channels: int) -> Space:
+    from palmette.spaces.enas_micro import FINAL, enas_micro
+
+    return enas_micro(classes=classes, channels=channels, final=FINAL)
+
+
+def _enas_micro_small(classes: int, channels: int) -> Space:
+    from palmette.spaces.enas_micro import Network, enas_micro
+
+    return enas_micro(classes=classes, channels=channels, nodes=5, searched=Network(cells=3, filters=8))
+
+
 _ENAS = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018"
 _DARTS = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019"
 SMASH_PAPER = "Brock et al., SMASH: One-Shot Model Architecture Search through HyperNetworks, ICLR 2018"
@@ -499,6 +527,38 @@ SPACES = {
         _memory_bank_voxels,
         memory_bank_recipes.modelnet10,
     ),
+    "enas-macro": NamedSpace(
+        "12 layers of 6 operations, any of the skip connections between them, for 32x32 images",
+        _ENAS,
+        (3, 32, 32),
+        10,
+        _enas_macro,
+        enas_macro_recipe,
+    ),
+    "enas-macro-small": NamedSpace(
+        "the same with 6 layers of 16 channels, for images of 8x8 to 32x32",
+        _ENAS,
+        (3, 32, 32),
+        10,
+        _enas_macro_small,
+        enas_small_recipe,
+    ),
+    "enas-micro": NamedSpace(
+        "a normal and a reduction cell of 5 nodes, each with two inputs and operations, for 32x32 images",
+        _ENAS,
+        (3, 32, 32),
+        10,
+        _enas_micro,
+        enas_micro_recipe,
+    ),
+    "enas-micro-small": NamedSpace(
+        "the same with 3 nodes, 5 cells and 8 channels, for images of 8x8 to 32x32",
+        _ENAS,
+        (3, 32, 32),
+        10,
+        _enas_micro_small,
+        enas_small_recipe,
+    ),
 }
 
 METHODS: Mapping[str, NamedMethod] = {
@@ -543,6 +603,12 @@ METHODS: Mapping[str, NamedMethod] = {
         "Brock et al., ICLR 2018, arXiv 1708.05344",
         SMASH,
         settings_of.smash,
+    ),
+    "enas": NamedMethod(
+        "paths drawn by an LSTM controller that learns by policy gradient",
+        "Pham et al., ICML 2018, arXiv 1802.03268",
+        ENAS,
+        settings_of.enas,
     ),
 }
 

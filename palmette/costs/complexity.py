@@ -146,7 +146,7 @@ class CostTable:
         with torch.device("meta"):
             alternatives = list(slot.alternatives())
         for a in alternatives:
-            shape = shapes[a.position]
+            shape = _only([shapes[position] for position in (a.position, *a.others)], a.conditions)
             inside = shape if a.inputs is None else (a.inputs, *shape[1:])
             output = self._add_alternative(a, inside, above + a.conditions)
             varying = varying or a.inputs is not None or a.outputs is not None
@@ -224,6 +224,15 @@ def _bytes(layers: Sequence[nn.Module]) -> int:
     packed = [layer for layer in layers if isinstance(layer, QuantizedConv2d)]
     saved = [4 * q.conv.weight.numel() - packed_size(q.conv.weight.numel(), q.weight_bits) for q in packed]
     return 4 * sum(t.numel() for t in tensors) - sum(saved)
+
+
+def _only(shapes: Sequence[Shape], conditions: tuple[Case, ...]) -> Shape:
+    if len(set(map(tuple, shapes))) > 1:
+        raise ArchitectureError(
+            f"slot {_names(conditions)}: inputs of shapes {', '.join(map(str, shapes))} are read through one factory; "
+            "give each shape a factory of its own"
+        )
+    return shapes[0]
 
 
 def _fits(value: Value, wanted: Value | frozenset[Value]) -> bool:

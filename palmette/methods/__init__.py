@@ -1,5 +1,6 @@
 """The methods, each a short sum of parts."""
 
+from palmette.methods.enas import ENAS
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
@@ -7,4 +8,4 @@ from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
 
-__all__ = ["SMASH", "SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]
+__all__ = ["ENAS", "SMASH", "SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]

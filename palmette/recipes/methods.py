@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from palmette.methods.enas import ENAS
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
@@ -16,9 +17,11 @@ from palmette.methods.smash import SMASH, adam
 from palmette.methods.spos import SPOS
 from palmette.relaxations.temperature import Temperature
 from palmette.sampling.greedy import GreedyOptions
+from palmette.sampling.options import PolicyGradientOptions
 from palmette.searches.nsga2 import NSGA2Options
 from palmette.searches.perturbation import PerturbationOptions
 from palmette.supernets.options import HyperNetOptions
+from palmette.training.recipe import ArchitectureRecipe
 
 FBNET_EPOCHS = 90
 LONG = 90
@@ -114,6 +117,25 @@ def smash(settings: SPOS) -> SMASH:
         training=adam(dataclasses.replace(settings.training, warmup_epochs=0)),
         hypernetwork=HyperNetOptions() if evaluations >= LARGE else SMALL_HYPERNETWORK,
         perturbation=PerturbationOptions(random=evaluations - 2 * varied, perturbed=varied, chain=varied),
+        rank_by=settings.rank_by,
+        retraining=settings.retraining,
+    )
+
+
+def enas(settings: SPOS) -> ENAS:
+    """Return ENAS with the training of the given SPOS, and a third of its evaluations in the end.
+
+    The controller learns faster than in the paper, for trainings here are shorter: its rate is that of the released
+    micro search.
+    """
+    learning = ArchitectureRecipe(
+        lr=3.5e-3, betas=(0.9, 0.999), weight_decay=0.0, batch_size=64, cadence="epoch", steps=10
+    )
+    return ENAS(
+        training=settings.training,
+        controller_training=learning,
+        policy=PolicyGradientOptions(baseline_decay=0.95, entropy=1e-3),
+        derived=max(1, settings.evolution.evaluations // 3),
         rank_by=settings.rank_by,
         retraining=settings.retraining,
     )

@@ -30,8 +30,6 @@ class ControllerOptions:
 class PolicyGradientOptions:
     """How the controller learns from rewards (enas.md 3.4)."""
 
-    lr: float = 3.5e-4
-    """Of Adam."""
     samples: int = 10
     """Architectures per step, their gradients averaged."""
     baseline_decay: float = 0.99
@@ -44,7 +42,7 @@ class PolicyGradientOptions:
     """Weight of the divergence of the skip connections from that, in nats; 0 leaves it out."""
 
     def __post_init__(self) -> None:
-        for name, low in {"lr": 0, "samples": 1, "entropy": 0, "skip_weight": 0}.items():
+        for name, low in {"samples": 1, "entropy": 0, "skip_weight": 0}.items():
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):
                 raise PalmetteError(f"policy gradient: {name} = {value} was given; it must be at least {low}")

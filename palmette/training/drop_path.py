@@ -26,6 +26,6 @@ def drop_path_schedule(module: nn.Module, recipe: Recipe) -> Callable[[int], Non
 
     def set_for(epoch: int) -> None:
         for layer in layers:
-            layer.probability = recipe.drop_path * epoch / recipe.epochs
+            layer.probability = layer.share * recipe.drop_path * epoch / recipe.epochs
 
     return set_for

@@ -9,7 +9,7 @@ from typing import Literal
 from palmette.data.options import Augmentation
 from palmette.errors import PalmetteError
 
-SCHEDULES = ("cosine", "linear", "constant", "exponential")
+SCHEDULES = ("cosine", "linear", "restarts", "constant", "exponential")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,12 @@ class Recipe:
     weight_decay: float = 5e-4
     decay_everything: bool = False
     """Also decay BatchNorm parameters and biases; off, only weights of two or more dimensions decay."""
-    schedule: Literal["cosine", "linear", "constant", "exponential"] = "cosine"
+    lr_min: float = 0.0
+    """Where cosines and lines end, and every cycle of restarts."""
+    schedule: Literal["cosine", "linear", "restarts", "constant", "exponential"] = "cosine"
+    """``restarts`` is a row of cosines, each of twice the epochs of the one before (Loshchilov and Hutter, 2017)."""
+    first_cycle: int = 10
+    """Epochs of the first cosine of ``restarts``; cycles then end after 10, 30, 70, 150, 310 epochs."""
     warmup_epochs: float = 0.0
     """Epochs of linear increase from 0 to ``lr``."""
     decay: float = 0.96
@@ -58,7 +63,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         lows = {"epochs": 1, "batch_size": 2, "lr": 0, "weight_decay": 0, "warmup_epochs": 0, "clip_norm": 0}
-        lows |= {"auxiliary_weight": 0, "epsilon": 0}
+        lows |= {"auxiliary_weight": 0, "epsilon": 0, "lr_min": 0, "first_cycle": 1}
         lows |= {"bptt": 1, "activation_penalty": 0, "slowness_penalty": 0, "decay": 0, "decay_after": 0}
         for name, low in lows.items():
             value = getattr(self, name)
@@ -86,8 +91,17 @@ class Recipe:
         if self.schedule == "exponential":
             return self.lr * float(self.decay ** max(0, step // steps_per_epoch - self.decay_after + 1))
         progress = (step - warmup) / max(1, steps - warmup)
+        if self.schedule == "restarts":
+            progress = self._in_cycle(step - warmup, steps_per_epoch)
         remaining = 1 - progress if self.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
-        return self.lr * remaining
+        return self.lr_min + (self.lr - self.lr_min) * remaining
+
+    def _in_cycle(self, step: int, steps_per_epoch: int) -> float:
+        """Return how much of its cycle a step has behind it, 0 at a restart."""
+        cycle = self.first_cycle * steps_per_epoch
+        while step >= cycle:
+            step, cycle = step - cycle, 2 * cycle
+        return step / cycle
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,9 @@ from palmette.graph_slots import AnyOf, OneOfInputs
 from palmette.slots import OneOf
 from palmette.space import Space
 from palmette.spaces.darts import SMALL, darts_small, darts_space
+from palmette.spaces.enas_macro import enas_macro
+from palmette.spaces.enas_micro import Network as MicroNetwork
+from palmette.spaces.enas_micro import enas_micro
 from palmette.spaces.fbnet import Macro, fbnet
 from palmette.spaces.fbnet_v2 import Axes, fbnet_v2
 from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
@@ -105,6 +108,8 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, ...]]] = {
     "darts-small-retrained": (lambda: darts_space("darts-small", SMALL, classes=10, channels=3), (3, 16, 16)),
     "nested": (nested, (3, 9, 9)),
     "graph": (graph, (3, 8, 8)),
+    "enas-macro": (lambda: enas_macro(layers=6, filters=8), (3, 8, 8)),
+    "enas-micro": (lambda: enas_micro(nodes=4, searched=MicroNetwork(cells=3, filters=8)), (3, 8, 8)),
     "widths": (widths, (3, 8, 8)),
     "chained": (chained, (3, 8, 8)),
     "small-widths": (small_widths, (1, 8, 8)),

@@ -70,3 +70,13 @@ def test_settings_out_of_range_are_refused_in_one_line(wrong: dict[str, Any], me
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     recipe = Recipe(epochs=1, batch_size=2, lr=0, momentum=0, nesterov=False, weight_decay=0, clip_norm=0)
     assert recipe.augmentation == Augmentation()
+
+
+def test_restarts_fall_as_cosines_of_doubling_length() -> None:
+    """Cycles of 10, 20 and 40 epochs end after 10, 30 and 70; with 2 steps per epoch these are steps 20, 60 and 140."""
+    recipe = Recipe(epochs=70, schedule="restarts", lr=0.05, lr_min=0.001, warmup_epochs=0)
+    rates = [recipe.learning_rate(step, 140, 2) for step in range(140)]
+    assert [step for step in range(1, 140) if rates[step] > rates[step - 1]] == [20, 60]
+    assert rates[0] == rates[20] == rates[60] == pytest.approx(0.05)
+    assert rates[10] == rates[40] == rates[100] == pytest.approx((0.05 + 0.001) / 2)
+    assert 0.001 < rates[139] < 0.0011
