@@ -152,3 +152,33 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     for source in (str(tmp_path / "flowers.parquet"), "hub:cifar10"):
         with pytest.raises(MissingExtraError, match=r"needs the datasets library .* pip install palmette\[datasets\]"):
             loaded(source)
+
+
+LAYOUTS = {
+    "cifar10": ("img", ("label",), ("train", "test")),
+    "cifar100": ("img", ("fine_label", "coarse_label"), ("train", "test")),
+    "stl10": ("image", ("label",), ("train", "test")),
+    "imagenet-1k-32x32": ("image", ("label",), ("train", "validation")),
+}
+"""Column of images, columns of labels, parts: of the data sets that SMASH was measured on, as the hub has them."""
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_data_sets_of_smash_load_from_small_copies_in_their_layout(tmp_path: Path, name: str) -> None:
+    image, labels, parts = LAYOUTS[name]
+    side = 96 if name == "stl10" else 32
+    for part, rows in zip(parts, (24, 6), strict=True):
+        columns = {image: [encoded(row, (side, side)) for row in range(rows)]}
+        columns |= {label: [row % (3 - number) for row in range(rows)] for number, label in enumerate(labels)}
+        kinds = {label: datasets.ClassLabel(num_classes=3 - number) for number, label in enumerate(labels)}
+        features = datasets.Features({image: datasets.Image(), **kinds})
+        path = tmp_path / name / "data" / f"{part}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        datasets.Dataset.from_dict(columns, features=features).to_parquet(path)
+    hub = f"hub:{tmp_path / name}" + (":fine_label" if name == "cifar100" else "")
+    for source in (hub, str(tmp_path / name)) if name != "cifar100" else (hub,):
+        data = loaded(source)
+        assert data.input_shape == (3, side, side)
+        assert len(data.classes) == 3
+        assert len(data.test) == 6
+        assert len(data.train) + len(data.validation) == 24
