@@ -160,6 +160,8 @@ class Decisions:
         self.decisions: dict[str, Decision] = {decision.name: decision for decision in decisions}
         self.equivalences = tuple(equivalences)
         self.nodes = tuple(nodes)
+        self.notation: Callable[[str], Mapping[str, Value]] | None = None
+        """Reads architectures as a publication writes them, where that is another way than ``code``."""
         if len(self.decisions) != len(decisions):
             names = [decision.name for decision in decisions]
             raise ArchitectureError(f"space {space!r}: decision names must differ, got {names}; rename one")
@@ -356,12 +358,18 @@ class Decisions:
         return ("" if self._short else "-").join(numbers)
 
     def parse(self, code: str) -> Architecture:
-        """Read a code as ``code`` writes it, or option numbers separated by commas; raises ArchitectureError."""
+        """Read a code as ``code`` writes it, option numbers separated by commas, or what ``notation`` reads.
+
+        Raises:
+            ArchitectureError: it is none of these, or of another space.
+        """
         if self.grammar is not None:
             raise ArchitectureError(
                 f"space {self.space!r}: it has no codes, for its architectures are too long; "
                 "give the architecture.json that a search wrote"
             )
+        if self.notation is not None and not code.strip()[:1].isdigit():
+            return self.architecture(self.notation(code))
         separator = "," if "," in code else "-"
         parts = list(code) if self._short and separator not in code else code.split(separator)
         if len(parts) != len(self.decisions):

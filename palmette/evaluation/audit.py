@@ -8,7 +8,9 @@ equal cost: training as many random architectures as the search's cost would hav
 from __future__ import annotations
 
 import csv
+import gzip
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,9 +34,10 @@ def stratified(trials: Sequence[Trial], score: Score, count: int) -> list[Archit
     return [ranked[position].architecture for position in positions]
 
 
-def read_table(path: Path, decisions: Decisions) -> dict[Architecture, float]:
-    """Return true accuracies (0 to 1) by architecture, from columns ``arch`` and ``accuracy`` or ``test_acc_...``.
+def read_table(path: Path, decisions: Decisions, column: str = "") -> dict[Architecture, float]:
+    """Return true accuracies (0 to 1) by architecture, from column ``arch`` and ``column``.
 
+    Without a column named, it is ``accuracy``, or all of ``test_acc_...``. The file may be compressed by gzip.
     Accuracies may be in percent; several columns, and codes of one network, are averaged.
 
     Raises:
@@ -42,15 +45,20 @@ def read_table(path: Path, decisions: Decisions) -> dict[Architecture, float]:
         ArchitectureError: a code of another space.
     """
     try:
-        with path.open(newline="") as file:
+        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path}: the table cannot be read ({error}); give a CSV file with columns arch,accuracy"
         ) from None
-    columns = [name for name in (rows[0] if rows else {}) if name == "accuracy" or name.startswith("test_acc_")]
+    there = list(rows[0]) if rows else []
+    if column and column not in there:
+        raise DataError(f"{path}: there is no column {column!r}; it has {', '.join(there)}")
+    columns = [column] if column else [n for n in there if n == "accuracy" or n.startswith("test_acc_")]
     if not columns or "arch" not in rows[0]:
-        raise DataError(f"{path}: needed are columns 'arch' and 'accuracy' (or test_acc_0, ...); add a header line")
+        raise DataError(
+            f"{path}: needed are columns 'arch' and 'accuracy' (or test_acc_0, ...); add a header, or name the column"
+        )
     seen: dict[Architecture, list[float]] = {}
     for row in rows:
         if not row["arch"]:

@@ -18,11 +18,15 @@ class AuditOptions:
     """Of each of these trainings; 0 takes a third of the retraining's."""
     table: Path | None = None
     """CSV of true accuracies instead: columns ``arch`` (codes) and ``accuracy`` or several ``test_acc_...``."""
+    table_column: str = ""
+    """The column of accuracies, where it has another name; NAS-Bench-201's shared table has c10_test_e200."""
     table_rows: int = 0
     """Architectures of the table to evaluate, drawn at random; 0 takes all."""
 
     def __post_init__(self) -> None:
         if self.networks < 0 or 0 < self.networks < 6:
             raise PalmetteError(f"audit: networks = {self.networks} was given; allowed are 0, for none, or at least 6")
+        if self.table_column and self.table is None:
+            raise PalmetteError(f"audit: table_column = {self.table_column!r} was given without a table; name it too")
         if min(self.epochs, self.table_rows) < 0:
             raise PalmetteError("audit: epochs and table_rows must be at least 0")

@@ -23,6 +23,7 @@ from palmette.spaces.enas_micro import enas_micro
 from palmette.spaces.fbnet import Macro, fbnet
 from palmette.spaces.fbnet_v2 import Axes, fbnet_v2
 from palmette.spaces.mobile_choice import fair_mobile, greedy_mobile_se
+from palmette.spaces.nas_bench_201 import nas_bench_201
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.proxyless import proxyless
 from palmette.spaces.recurrent_cell import CellSpace, darts_cells, enas_cells
@@ -97,6 +98,7 @@ SPACES: dict[str, tuple[Callable[[], Space], tuple[int, ...]]] = {
     "enas-recurrent": (lambda: enas_cells(WORDS, CellSpace(nodes=5, hidden=8)), (1,)),
     "darts-recurrent": (lambda: darts_cells(WORDS, CellSpace(nodes=4, hidden=8)), (1,)),
     "nas-bench-macro": (nas_bench_macro, (3, 32, 32)),
+    "nas-bench-201": (lambda: nas_bench_201(width=8, cells=1), (3, 16, 16)),
     "shuffle-choice": (lambda: shuffle_choice(classes=10), (3, 64, 64)),
     "small-images": (small_images, (1, 8, 8)),
     "greedy-mobile-se": (lambda: greedy_mobile_se(classes=10), (3, 64, 64)),
