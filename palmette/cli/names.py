@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from palmette.errors import DataError, PalmetteError
+from palmette.methods.darts import DARTS
 from palmette.methods.enas import ENAS
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
@@ -19,6 +20,7 @@ from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
+from palmette.recipes import differentiable
 from palmette.recipes import memory_bank as memory_bank_recipes
 from palmette.recipes import methods as settings_of
 from palmette.recipes.darts import darts as darts_recipe
@@ -31,6 +33,7 @@ from palmette.recipes.fbnet import fbnet as fbnet_recipe
 from palmette.recipes.fbnet import small_mobile as small_mobile_recipe
 from palmette.recipes.mobile_choice import fair_mobile as fair_mobile_recipe
 from palmette.recipes.mobile_choice import greedy_mobile as greedy_mobile_recipe
+from palmette.recipes.nas_bench_201 import nas_bench_201 as nas_bench_201_recipe
 from palmette.recipes.nas_bench_macro import nas_bench_macro as nas_bench_macro_recipe
 from palmette.recipes.proxyless import proxyless as proxyless_recipe
 from palmette.recipes.recurrent import darts_recurrent, enas_recurrent, small_recurrent
@@ -109,6 +112,12 @@ def _nas_bench_macro(classes: int, channels: int) -> Space:
     from palmette.spaces.nas_bench_macro import nas_bench_macro
 
     return nas_bench_macro(classes=classes, channels=channels)
+
+
+def _nas_bench_201(classes: int, channels: int) -> Space:
+    from palmette.spaces.nas_bench_201 import nas_bench_201
+
+    return nas_bench_201(classes=classes, channels=channels)
 
 
 def _shuffle_choice(classes: int, channels: int) -> Space:
@@ -365,6 +374,14 @@ SPACES = {
         _nas_bench_macro,
         nas_bench_macro_recipe,
     ),
+    "nas-bench-201": NamedSpace(
+        "one cell of 6 edges with 5 operations, 15 times, with a public table of true CIFAR-10 accuracies",
+        "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020",
+        (3, 32, 32),
+        10,
+        _nas_bench_201,
+        nas_bench_201_recipe,
+    ),
     "shuffle-choice": NamedSpace(
         "20 ShuffleNetV2 choice blocks of 4 kinds, for 224x224 images",
         "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
@@ -609,6 +626,48 @@ METHODS: Mapping[str, NamedMethod] = {
         "Pham et al., ICML 2018, arXiv 1802.03268",
         ENAS,
         settings_of.enas,
+    ),
+    "darts": NamedMethod(
+        "a mixture of all options, its weights learned by gradient; first or second order",
+        "Liu et al., ICLR 2019, arXiv 1806.09055",
+        DARTS,
+        differentiable.darts,
+    ),
+    "r-darts": NamedMethod(
+        "DARTS that stops when the Hessian of the architecture says that it collapses",
+        "Zela et al., ICLR 2020, arXiv 1909.09656",
+        DARTS,
+        differentiable.r_darts,
+    ),
+    "gdas": NamedMethod(
+        "one drawn option at a time, gradients straight through",
+        "Dong & Yang, CVPR 2019, arXiv 1910.04465",
+        DARTS,
+        differentiable.gdas,
+    ),
+    "pc-darts": NamedMethod(
+        "DARTS on a part of the channels, for spaces that know their channels",
+        "Xu et al., ICLR 2020, arXiv 1907.05737",
+        DARTS,
+        differentiable.pc_darts,
+    ),
+    "darts-minus": NamedMethod(
+        "DARTS with an auxiliary skip connection that fades away",
+        "Chu et al., ICLR 2021, arXiv 2009.01027",
+        DARTS,
+        differentiable.darts_minus,
+    ),
+    "fairdarts": NamedMethod(
+        "DARTS with independent weights, driven to 0 or 1",
+        "Chu et al., ECCV 2020, arXiv 1911.12126",
+        DARTS,
+        differentiable.fairdarts,
+    ),
+    "drnas": NamedMethod(
+        "DARTS with weights drawn from a Dirichlet distribution",
+        "Chen et al., ICLR 2021, arXiv 2006.10355",
+        DARTS,
+        differentiable.drnas,
     ),
 }
 

@@ -147,7 +147,9 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
     latency = latency_costs(options.latency_table, limits, space.decisions, data.input_shape)
     table = feasible_table(space, data, limits, seed=options.seed, measured=latency)
     if options.audit.table is not None:
-        read_table(options.audit.table, space.decisions)  # its mistakes are told now, not after the training
+        read_table(
+            options.audit.table, space.decisions, options.audit.table_column
+        )  # its mistakes are told now, not after the training
     directory = _directory(options)
     with opened(space, data, table, limits, directory=directory, seed=options.seed, progress=progress) as job:
         yield job

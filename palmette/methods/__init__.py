@@ -1,5 +1,6 @@
 """The methods, each a short sum of parts."""
 
+from palmette.methods.darts import DARTS
 from palmette.methods.enas import ENAS
 from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
@@ -8,4 +9,4 @@ from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
 
-__all__ = ["ENAS", "SMASH", "SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]
+__all__ = ["DARTS", "ENAS", "SMASH", "SPOS", "FBNet", "FairNAS", "GreedyNAS", "ProxylessNAS"]

@@ -49,10 +49,10 @@ def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]
         f"({_in_words(best.outcome, metric)}), {costs}."
     ]
     if other.architecture == best.architecture:
-        lines.append(f"Random search with the same {found.evaluations} evaluations found the same network.")
+        lines.append(f"Random search at the same cost, {found.evaluations} evaluations, found the same network.")
         return (*lines, *found.remarks)
     lines.append(
-        f"Random search with the same {found.evaluations} evaluations found {decisions.code(other.architecture)}, "
+        f"Random search at the same cost, {found.evaluations} evaluations, found {decisions.code(other.architecture)}, "
         f"retrained alike: {metric.show(other.test[metric.name])} "
         f"({_in_words(other.outcome, metric)}), {number(other.costs['flops'])} flops."
     )

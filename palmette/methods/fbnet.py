@@ -65,7 +65,8 @@ class FBNet:
 
     def search(self, job: Job) -> Found:
         """Train the mixture, and return the best of the likely architectures within the limits."""
-        from palmette.methods.learned import Model, cost_of_mixture, deciding_images, judged, learn
+        from palmette.methods.learned import Model, deciding_images, judged, learn
+        from palmette.methods.relaxed import cost_of_mixture
         from palmette.relaxations.gumbel_softmax import gumbel_softmax
         from palmette.training.loop import passes, steps_of
 

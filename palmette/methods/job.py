@@ -158,7 +158,7 @@ class Found:
     evaluate: Callable[[Sequence[Architecture]], list[Metrics]]
     """Metrics on search-validation images with the method's weights."""
     evaluations: int
-    """Architectures evaluated to find the best."""
+    """Architectures evaluated to find the best, or that could have been for what it cost to decide otherwise."""
     passes: float
     """What it all cost, in forward passes of one image through an average network; a training step counts 3 each."""
     remarks: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,12 +13,11 @@ from palmette.architecture import Architecture
 from palmette.choice import Choice
 from palmette.costs.expected import ExpectedCost
 from palmette.costs.hardware_loss import HardwareLoss
-from palmette.costs.limits import check_feasible
 from palmette.data.batches import torch_generator
 from palmette.evaluation.inherited_text import inherited
 from palmette.methods.job import Found, Job
+from palmette.methods.relaxed import derived
 from palmette.methods.single_path import SCORES, RankBy, run_arm
-from palmette.mixtures import Weights
 from palmette.searches.likely import Likely
 from palmette.searches.trial import best_first
 from palmette.space import Supernet
@@ -31,8 +29,6 @@ from palmette.training.steps import Pass
 
 PATHS = 21
 """Keeps what weight steps draw apart from what else is drawn for a step."""
-DRAWS = 1000
-"""Architectures that the average network is the mean of."""
 
 Draw = Callable[[int, torch.Generator], Choice]
 """What a weight step is told, by its number (from 0)."""
@@ -115,7 +111,7 @@ def judged(
     """
     probabilities = {name: p.tolist() for name, p in model.parameters.probabilities().items()}
     job.journal.record("probabilities", probabilities)
-    first = _most_likely(job, probabilities)
+    first = derived(job, probabilities)
     evaluate, score = inherited(job.space, model.supernet, job.data), SCORES[rank_by]
     search = Likely(job.space.mixtures, probabilities, job.allows, first=first)
     history = run_arm(job, search, evaluate, name="likely", evaluations=candidates)
@@ -125,30 +121,11 @@ def judged(
     return Found(best, score, evaluate, len(history) + round(deciding_passes / each), spent)
 
 
-def cost_of_mixture(job: Job) -> float:
-    """Return how many average networks a pass through the mixture of all options costs, by FLOPs."""
-    generator = np.random.default_rng(job.seed)
-    average = np.mean([job.table(job.space.decisions.sample(generator))["flops"] for _ in range(DRAWS)])
-    column = list(job.table.names).index("flops")
-    everything = job.summed.fixed[column] + sum(rows[:, column].sum() for rows in job.summed.options.values())
-    return float(everything / average)
-
-
 def deciding_images(job: Job, training: Recipe, architecture: ArchitectureRecipe) -> int:
     """Return how many images the architecture steps of a training see in all."""
     held_out = held_out_steps(job.data, architecture, seed=job.seed)
-    epochs = max(0, training.epochs - architecture.warmup_epochs)
-    if architecture.cadence == "epoch":
-        return epochs * (architecture.steps or held_out.steps_per_epoch) * held_out.inputs_per_step
-    steps = epochs * (steps_of(job.data, training) // training.epochs)
-    return -(-steps // architecture.every) * held_out.inputs_per_step
-
-
-def _most_likely(job: Job, probabilities: Weights) -> Architecture:
-    strongest = job.space.mixtures.strongest(probabilities)
-    if job.allows(strongest):
-        return strongest
-    return check_feasible(job.limits, job.space.decisions, job.table, np.random.default_rng(job.seed))
+    steps = steps_of(job.data, training)
+    return held_out.inputs_per_step * architecture.turns(steps, steps // training.epochs, held_out.steps_per_epoch)
 
 
 def _called(supernet: Supernet, choice: Choice, images: Tensor) -> Tensor:

@@ -76,7 +76,8 @@ class ProxylessNAS:
 
     def search(self, job: Job) -> Found:
         """Train paths and their probabilities, and return the best of the likely architectures within the limits."""
-        from palmette.methods.learned import Model, cost_of_mixture, deciding_images, judged, learn
+        from palmette.methods.learned import Model, deciding_images, judged, learn
+        from palmette.methods.relaxed import cost_of_mixture
         from palmette.relaxations.binary_gate import one_path
         from palmette.training.loop import passes
 

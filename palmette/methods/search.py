@@ -92,7 +92,9 @@ def search(
     bounds, options = Limits.from_mapping(limits or {}), audit or AuditOptions()
     table = feasible_table(space, data, bounds, seed=seed)
     if options.table is not None:
-        read_table(options.table, space.decisions)  # its mistakes are told now, not after the training
+        read_table(
+            options.table, space.decisions, options.table_column
+        )  # its mistakes are told now, not after the training
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="palmette-"))
     settings = {
         "space": {
@@ -135,7 +137,7 @@ def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Au
     if options.table is not None and not metric_of(job.data).higher_is_better:
         raise DataError(f"audit: the table {options.table} holds accuracies; of text, audit with networks instead")
     if options.table is not None:
-        truth = read_table(options.table, decisions)
+        truth = read_table(options.table, decisions, options.table_column)
         if 0 < options.table_rows < len(truth):
             picks = np.random.default_rng(job.seed).choice(len(truth), options.table_rows, replace=False)
             rows = list(truth.items())

@@ -23,7 +23,7 @@ from palmette.searches.pareto import objectives
 from palmette.searches.predictor import FOLDS, PredictorOptions, PredictorSearch, cross_validated
 from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import Score, SearchAlgorithm, Trial, best_first
-from palmette.space import Supernet
+from palmette.space import Space, Supernet
 from palmette.training.loop import Watch, place
 from palmette.training.recipe import Recipe
 from palmette.training.supernet import Sampler, SamplerAt, train_supernet
@@ -34,9 +34,14 @@ LEAST_SCORED = 2 * FOLDS
 SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions
 
 
-def trained_supernet(job: Job, train: Callable[[Supernet, Watch], T]) -> tuple[Supernet, T]:
-    """Return a new supernet that ``train`` has trained, or continued from its checkpoint, and what that returned."""
-    supernet = place(job.space.supernet(seed=job.seed), job.data.device)
+def trained_supernet(
+    job: Job, train: Callable[[Supernet, Watch], T], *, space: Space | None = None
+) -> tuple[Supernet, T]:
+    """Return a new supernet that ``train`` has trained, or continued from its checkpoint, and what that returned.
+
+    ``space`` is that of the supernet, where it is not the job's own.
+    """
+    supernet = place((space or job.space).supernet(seed=job.seed), job.data.device)
     with job.phase("supernet") as advance:
         return supernet, train(supernet, job.watch("supernet", advance))
 

@@ -23,8 +23,8 @@ from palmette.blocks.convolution import conv_bn
 from palmette.blocks.residual import Residual
 from palmette.decisions import Equivalence
 from palmette.errors import ArchitectureError
+from palmette.partial_channels import ChannelsFactory, ChannelsOneOf
 from palmette.space import Space
-from palmette.supernets.partial_channels import ChannelsFactory, ChannelsOneOf
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 FREE = ("none", "skip_connect", "avg_pool_3x3")

@@ -140,3 +140,16 @@ class ArchitectureRecipe:
                 f"architecture recipe: cadence {self.cadence} with every = {self.every} and steps = {self.steps} was "
                 "given; 'every' goes with cadence step, 'steps' with cadence epoch"
             )
+
+    def turns(self, weight_steps: int, steps_per_epoch: int, pass_steps: int) -> int:
+        """Return how many architecture steps go with so many weight steps.
+
+        Args:
+            weight_steps: in all.
+            steps_per_epoch: of the weights.
+            pass_steps: batches in one pass over the search-validation images.
+        """
+        left = max(0, weight_steps - self.warmup_epochs * steps_per_epoch)
+        if self.cadence == "step":
+            return -(-left // self.every)
+        return left // steps_per_epoch * (self.steps or pass_steps)

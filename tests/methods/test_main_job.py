@@ -231,7 +231,7 @@ def test_limits_that_a_single_architecture_meets_end_with_it_and_without_an_audi
     found = search(space(), data=dataset(), method=spos(), limits=limits, audit=AUDIT, out=tmp_path / "run")
     assert found.best.architecture == found.random.architecture == least
     assert found.audit is None
-    assert found.headline[-1] == "Random search with the same 1 evaluations found the same network."
+    assert found.headline[-1] == "Random search at the same cost, 1 evaluations, found the same network."
     assert (found.directory / "report.html").is_file()
 
 

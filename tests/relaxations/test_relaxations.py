@@ -8,8 +8,12 @@ from functools import partial
 import pytest
 import torch
 
-from palmette.errors import PalmetteError
+from palmette.choice import Gate
+from palmette.errors import ArchitectureError, PalmetteError
+from palmette.relaxations.auxiliary_skip import with_auxiliary_skip
+from palmette.relaxations.dirichlet import dirichlet
 from palmette.relaxations.gumbel_softmax import gumbel, gumbel_softmax, straight_through
+from palmette.relaxations.sigmoid import sigmoid, zero_one_loss
 from palmette.relaxations.softmax import softmax
 from palmette.relaxations.temperature import Temperature, gdas_temperature
 
@@ -90,3 +94,45 @@ def test_gdas_goes_from_ten_to_a_tenth_in_equal_steps() -> None:
 def test_impossible_temperatures_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(PalmetteError, match="temperature"):
         Temperature(**wrong)  # type: ignore[arg-type]
+
+
+def test_sigmoid_weights_do_not_compete_and_the_zero_one_loss_pushes_them_apart() -> None:
+    logits = torch.tensor([0.0, math.log(3.0)], requires_grad=True)
+    torch.testing.assert_close(sigmoid(logits, generator()), torch.tensor([0.5, 0.75]))
+    loss = zero_one_loss([logits])
+    assert loss.item() == pytest.approx(-(0.25**2) / 2)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(gradient, torch.tensor([0.0, -0.25 * 0.75 * 0.25]))  # -(s - 1/2) s (1 - s), two logits
+
+
+def test_dirichlet_weights_have_the_mean_and_variance_of_their_law() -> None:
+    logits = torch.tensor([0.0, 1.0, -0.5])
+    concentration = torch.tensor([1.0, 2.0, math.exp(-0.5)])  # elu + 1
+    total = float(concentration.sum())
+    source = generator()
+    draws = torch.stack([dirichlet(logits, source) for _ in range(5000)])
+    torch.testing.assert_close(draws.sum(1), torch.ones(5000))
+    mean = concentration / total
+    torch.testing.assert_close(draws.mean(0), mean, atol=0.015, rtol=0)
+    torch.testing.assert_close(draws.var(0), mean * (1 - mean) / (total + 1), atol=0.006, rtol=0)
+
+
+def test_dirichlet_gradients_move_the_mean_as_the_law_says() -> None:
+    """The mean pathwise derivative of a weight is the derivative of its mean, (total - c_0) / total^2 by c_0."""
+    logits = torch.tensor([0.3, 0.8, 0.5], requires_grad=True)
+    source = generator(2)
+    mean = torch.stack([dirichlet(logits, source)[0] for _ in range(2000)]).mean()
+    (gradient,) = torch.autograd.grad(mean, logits)
+    c = logits.detach() + 1
+    total = float(c.sum())
+    expected = torch.stack([(total - c[0]) / total**2, -c[0] / total**2, -c[0] / total**2])
+    torch.testing.assert_close(gradient, expected, atol=0.03, rtol=0)
+
+
+def test_an_auxiliary_skip_adds_its_weight_to_the_skip_option_only() -> None:
+    choice = {"a": torch.tensor([0.2, 0.8]), "b": torch.tensor([0.5, 0.5])}
+    found = with_auxiliary_skip(choice, {"a": 1}, 0.4)
+    torch.testing.assert_close(found["a"], torch.tensor([0.2, 1.2]))
+    assert found["b"] is choice["b"]
+    with pytest.raises(ArchitectureError, match="a gate runs some of them only"):
+        with_auxiliary_skip({"a": Gate(torch.ones(2), (0,))}, {"a": 0}, 1.0)

@@ -8,9 +8,9 @@ from tiny import space as tiny_space
 from torch import nn
 
 from palmette.errors import ArchitectureError
+from palmette.partial_channels import ChannelsOneOf, shuffled, with_partial_channels
 from palmette.space import Space, Supernet
 from palmette.spaces.nas_bench_201 import nas_bench_201
-from palmette.supernets.partial_channels import ChannelsOneOf, shuffled, with_partial_channels
 
 X = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
 

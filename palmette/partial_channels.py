@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
-from palmette.choice import picked, terms
+from palmette.choice import picked
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
-from palmette.slots import Slot, weighted_sum
+from palmette.slots import Slot, mixed, not_filled
 from palmette.space import Space
 
 ChannelsFactory = Callable[[int], nn.Module]
@@ -55,12 +55,13 @@ class ChannelsOneOf(Slot):
         return self.options[list(self.factories).index(str(architecture[self.name]))]
 
     def forward(self, x: Tensor) -> Tensor:
-        assert self.options is not None
-        picks = terms(picked(self.name), len(self.options))
+        if self.options is None:
+            raise not_filled(self.name)
+        pick = picked(self.name)
         if self.share == 1:
-            return weighted_sum(self.options, picks, x)
+            return mixed(self.options, pick, x)
         computed = self.channels // self.share
-        changed = weighted_sum(self.options, picks, x[:, :computed])
+        changed = mixed(self.options, pick, x[:, :computed])
         return shuffled(torch.cat([changed, x[:, computed:]], 1), self.share)
 
 
