@@ -47,13 +47,13 @@ from palmette.training.policy_gradient import PolicyGradient
 from palmette.training.recipe import ArchitectureRecipe, Recipe
 from palmette.training.steps import Batch, Pass
 
-SPLITS = Splits(train=60_000, validation=10_000, test=10_000, words=1000)
+SPLITS = Splits(train=30_000, validation=6_000, test=6_000, words=1000)
 DROPOUT = Dropout(inputs=0.1, outputs=0.1)
 CELLS = CellSpace(nodes=6, hidden=64, dropout=DROPOUT)
 RECIPE = Recipe(
-    epochs=10, batch_size=20, lr=20.0, momentum=0.0, nesterov=False, weight_decay=1e-7, clip_norm=0.25, bptt=35
+    epochs=8, batch_size=20, lr=20.0, momentum=0.0, nesterov=False, weight_decay=1e-7, clip_norm=0.25, bptt=35
 )
-SEEDS, RANDOM_CELLS, DERIVED_FROM = (0, 1, 2), 10, 50
+SEEDS, RANDOM_CELLS, DERIVED_FROM = (0, 1, 2), 10, 30
 RATES = (20.0, 10.0, 5.0)
 """Learning rates that the tanh RNN may choose from; the cells all have the recipe's."""
 REWARD = 80.0
@@ -112,7 +112,7 @@ def enas_search(space: Space, data: Corpus, seed: int) -> Architecture:
     def update(turn: Turn) -> Mapping[str, float]:
         return policy.step(partial(rewards, space, supernet, turn.batch), turn.generator)
 
-    architecture = ArchitectureRecipe(cadence="epoch", steps=20, batch_size=20)
+    architecture = ArchitectureRecipe(cadence="epoch", steps=10, batch_size=20)
     learner = Learner(module=controller, optimizer=policy.optimizer, update=update, recipe=architecture)
     held_out = held_out_steps(data, architecture, seed=seed)
     updates = alternately(Updates(passes=passes), learner, held_out, seed=seed)

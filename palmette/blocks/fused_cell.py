@@ -2,8 +2,9 @@
 
 An ordinary loop multiplies small matrices everywhere. Here the products of the inputs are one product for all time
 steps, and so is, in the backward pass, every gradient of a weight: the loop over time leaves only what must wait for
-the step before. The gates are computed in place in the product's memory. Results equal an ordinary loop's up to
-rounding (``tests/blocks/test_recurrent_cell.py``).
+the step before. Gates are computed in place of their products, and gradients of products in place of the gates: new
+memory costs more time than any activation. So one backward pass can follow a forward pass, and a second one is refused.
+Results equal an ordinary loop's up to rounding (``tests/blocks/test_recurrent_cell.py``).
 
 Letters: ``N`` nodes, ``T`` time steps, ``B`` streams, ``E`` inputs, ``H`` hidden units, ``W`` is ``2H`` or ``H``.
 """
@@ -112,9 +113,8 @@ class _Run:
 
 
 def _back_through_time(run: _Run, gradient: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the gradients of all products, ``[N, T, B, W]``, and that of the first hidden state, ``[B, H]``."""
+    """Return the gradients of all products, ``[N, T, B, W]``, in place of the gates, and that of the first state."""
     graph, gates = run.graph, run.gates
-    slopes = torch.empty_like(gates)
     carried = torch.zeros_like(run.hidden)
     transposed = [weight.t() for weight in weights]
     for t in reversed(range(len(gradient))):
@@ -125,8 +125,8 @@ def _back_through_time(run: _Run, gradient: Tensor, weights: Sequence[Tensor]) -
         for node in range(len(graph.previous), -1, -1):
             own = of_states[node]
             assert own is not None  # a node that nobody reads is averaged
-            passed = _slope(graph.activations[node], own, gates[node, t], run.read(node, t), slopes[node, t])
-            through = slopes[node, t] @ transposed[node + 1]
+            passed = _slope(graph.activations[node], own, gates[node, t], run.read(node, t))
+            through = gates[node, t] @ transposed[node + 1]
             if run.mask is not None:
                 through.mul_(run.mask)
             total = through if passed is None else through.add_(passed)
@@ -135,7 +135,7 @@ def _back_through_time(run: _Run, gradient: Tensor, weights: Sequence[Tensor]) -
             else:
                 former = of_states[graph.previous[node - 1]]
                 of_states[graph.previous[node - 1]] = total if former is None else total.add_(former)
-    return slopes, carried
+    return gates, carried
 
 
 def _masked(state: Tensor, mask: Tensor | None) -> Tensor:
@@ -169,19 +169,21 @@ def _apply(activation: str, product: Tensor, read: Tensor, out: Tensor) -> None:
         torch.lerp(read, candidate, product[:, :units].sigmoid_(), out=out)
 
 
-def _slope(activation: str, gradient: Tensor, gates: Tensor, read: Tensor, out: Tensor) -> Tensor | None:
-    """Write the gradient of a product to ``out``, and return what goes past the product to the state read, if any."""
+def _slope(activation: str, gradient: Tensor, gates: Tensor, read: Tensor) -> Tensor | None:
+    """Turn gate and candidate into the gradient of their product, in place.
+
+    Return what goes past the product to the state read, if there is a gate.
+    """
     units = gradient.shape[1]
     candidate = gates[:, -units:]
     if gates.shape[1] == units:
-        out.copy_(_activation_slope(activation, gradient, candidate))
+        candidate.copy_(_activation_slope(activation, gradient, candidate))
         return None
     gate = gates[:, :units]
     opened = gradient * gate
     passed = gradient - opened
-    torch.sub(candidate, read, out=out[:, :units])
-    out[:, :units].mul_(passed).mul_(gate)
-    out[:, units:].copy_(_activation_slope(activation, opened, candidate))
+    gate.mul_(passed).mul_(candidate - read)
+    candidate.copy_(_activation_slope(activation, opened, candidate))
     return passed
 
 
