@@ -92,9 +92,11 @@ def _print_published(name: str, resolution: int | None) -> None:
         meant = f"; did you mean {near[0]!r}?" if near else ""
         allowed = ", ".join([*SPACES, *networks, *anynets])
         raise PalmetteError(f"cost: {name!r} is no space and no published network; allowed are {allowed}{meant}")
-    network, (channels, height, width) = networks[name]()
-    shape = (channels, resolution or height, resolution or width)
-    print(json.dumps({"name": name, **complexity(network, shape)}))
+    network, shape = networks[name]()
+    if resolution is not None and len(shape) == 1:
+        raise PalmetteError(f"cost: resolution = {resolution} was given for a language model; leave it out")
+    at = shape if resolution is None else (shape[0], resolution, resolution)
+    print(json.dumps({"name": name, **complexity(network, at)}))
 
 
 def _print_anynet(name: str, network: AnyNet, published_at: int, *, resolution: int | None) -> None:

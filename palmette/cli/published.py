@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from palmette.spaces.anynet import AnyNet
 
 
-def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, int]]]]:
+def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:
     """Return, by name, what makes each network and the shape of its input; nothing is allocated."""
     import torch
 
@@ -20,11 +20,11 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, in
     from palmette.spaces.shuffle_choice import PUBLISHED, Published, shuffle_network
     from palmette.spaces.stages import Published as Mobile
 
-    def mobile(network: Mobile | fbnet_v2.PublishedV2) -> tuple[nn.Module, tuple[int, int, int]]:
+    def mobile(network: Mobile | fbnet_v2.PublishedV2) -> tuple[nn.Module, tuple[int, ...]]:
         with torch.device("meta"):
             return network.network(), (3, network.resolution, network.resolution)
 
-    def make(network: Published) -> tuple[nn.Module, tuple[int, int, int]]:
+    def make(network: Published) -> tuple[nn.Module, tuple[int, ...]]:
         with torch.device("meta"):
             return shuffle_network(network.genes, network.scales), (3, 224, 224)
 
@@ -35,17 +35,31 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, in
         **fbnet_v2.PUBLISHED,
         **proxyless.PUBLISHED,
     }
-    return {**shuffle, **{name: partial(mobile, network) for name, network in layered.items()}, **_published_cells()}
+    mobiles = {name: partial(mobile, network) for name, network in layered.items()}
+    return {**shuffle, **mobiles, **_published_cells(), **_published_language_models()}
 
 
-def _published_cells() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, int, int]]]]:
+def _published_language_models() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:
+    """Return the language models of ENAS's and DARTS's recurrent cells, for Penn Treebank's 10,000 words."""
+    import torch
+
+    from palmette.spaces.recurrent_published import PUBLISHED, Published
+
+    def make(model: Published) -> tuple[nn.Module, tuple[int, ...]]:
+        with torch.device("meta"):
+            return model.network(), (1,)
+
+    return {name: partial(make, model) for name, model in PUBLISHED.items()}
+
+
+def _published_cells() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:
     """Return the cells of DARTS and its relatives in the networks for CIFAR-10, and, so called, for ImageNet."""
     import torch
 
     from palmette.spaces.darts import darts, darts_imagenet
     from palmette.spaces.darts_genotypes import GENOTYPES, Genotype
 
-    def make(genotype: Genotype, large: bool) -> tuple[nn.Module, tuple[int, int, int]]:
+    def make(genotype: Genotype, large: bool) -> tuple[nn.Module, tuple[int, ...]]:
         space = (darts_imagenet() if large else darts()).stand_alone
         with torch.device("meta"):
             network = space.build(genotype.architecture(space.decisions), seed=0)

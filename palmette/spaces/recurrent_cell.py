@@ -158,10 +158,10 @@ class CellSlot(Slot):
     def alternatives(self) -> Iterator[Alternative]:
         """Yield the products of node 0 and 1, which every cell has, and that of each later edge; they are the costs."""
         hidden, width = self.cells.hidden, self._width
-        yield Alternative((), _Products(3, hidden, width))
+        yield Alternative((), partial(_Products, 3, hidden, width))
         for node in range(2, self.cells.nodes):
             for source in range(node):
-                yield Alternative(((f"input{node}", str(source)),), _Products(1, hidden, width))
+                yield Alternative(((f"input{node}", str(source)),), partial(_Products, 1, hidden, width))
 
     def build(self, architecture: Architecture) -> nn.Module:
         options = self.cells
