@@ -1,0 +1,92 @@
+"""The main job on text: the same run directory, journal, checkpoints and report, perplexity in place of accuracy."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import palmette.training.loop
+from palmette.cli.main import main
+
+SMALL = ["--splits.train", "2500", "--splits.validation", "600", "--splits.test", "600", "--splits.words", "60"]
+QUICK = ["--training.epochs", "2", "--retraining.epochs", "1", "--audit.networks", "0"]
+EVOLUTION = ["--evolution.population", "4", "--evolution.parents", "2", "--evolution.generations", "1"]
+EVOLUTION += ["--evolution.mutants", "1", "--evolution.crossovers", "1"]
+
+
+def search(out: Path, *more: str, space: str = "enas-recurrent-small") -> int:
+    return main(["search", "--space", space, "--data", "help-topics", "--out", str(out), *SMALL, *QUICK, *more])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("text") / "run"
+    assert search(out, *EVOLUTION) == 0
+    return out
+
+
+def test_a_search_on_text_reports_perplexity(finished: Path) -> None:
+    result = json.loads((finished / "result.json").read_text())
+    assert re.search(r"\d+\.\d\d test perplexity \(95% interval", result["headline"][0])
+    assert set(result["winner"]["test"]) == {"perplexity", "loss"}
+    page = (finished / "report.html").read_text()
+    assert "Test perplexity of the winner" in page
+    assert '"metric":{"name":"perplexity","higher_is_better":false' in page
+
+
+def test_the_trained_model_is_evaluated_and_counted_from_its_run(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["evaluate", str(finished), "--data", "help-topics", *SMALL]) == 0
+    evaluated = json.loads(capsys.readouterr().out)
+    result = json.loads((finished / "result.json").read_text())
+    assert evaluated["perplexity"] == pytest.approx(result["winner"]["test"]["perplexity"])
+    assert main(["cost", "enas-recurrent-small", str(finished / "architecture.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["params"] == result["winner"]["costs"]["params"]
+
+
+def test_a_killed_search_on_text_resumes_to_the_same_numbers(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    step = palmette.training.loop._begun
+    monkeypatch.setattr(palmette.training.loop, "CHECKPOINT_SECONDS", 0.0)
+
+    def killed(number: int, *rest: object) -> object:
+        if number == 3:
+            raise Killed
+        return step(number, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(palmette.training.loop, "_begun", killed)
+        with pytest.raises(Killed):
+            search(tmp_path / "run", *EVOLUTION)
+    assert search(tmp_path / "run", *EVOLUTION, "--resume") == 0
+    whole, resumed = ((run / "result.json").read_text() for run in (finished, tmp_path / "run"))
+    assert whole == resumed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "small-images", "--data", "help-topics"], "text was given, and the space takes images"),
+        (["--space", "enas-recurrent-small", "--data", "digits"], "images was given, and the space takes text"),
+        (["--space", "enas-recurrent-small", "--data", "help-topics", "--image-size", "8"], "image_size = 8 was given"),
+    ],
+)
+def test_data_of_the_wrong_kind_are_refused(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", *arguments, "--out", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_language_model_is_not_exported_to_onnx(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(finished), "--onnx", str(finished / "x.onnx")]) == 2
+    assert "has no ONNX form here" in capsys.readouterr().err
