@@ -72,6 +72,34 @@ def test_a_killed_search_on_text_resumes_to_the_same_numbers(
     assert whole == resumed
 
 
+ENAS = ["--method", "enas", "--controller-training.steps", "2", "--controller-training.batch-size", "10"]
+ENAS += ["--policy.samples", "2", "--derived", "3", "--paths", "2"]
+
+
+def test_a_controller_learns_on_text_from_several_cells_per_update_and_resumes_bitwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert search(tmp_path / "whole", *ENAS) == 0
+    step = palmette.training.loop._begun
+
+    class Killed(BaseException):
+        pass
+
+    def killed(number: int, *rest: object) -> object:
+        if number == 3:  # in the second epoch, when the controller has learned once
+            raise Killed
+        return step(number, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(palmette.training.loop, "CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(palmette.training.loop, "_begun", killed)
+        with pytest.raises(Killed):
+            search(tmp_path / "killed", *ENAS)
+    assert search(tmp_path / "killed", *ENAS, "--resume") == 0
+    whole, resumed = ((tmp_path / run / "result.json").read_text() for run in ("whole", "killed"))
+    assert whole == resumed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
