@@ -33,6 +33,8 @@ class Export:
     """The directory of a run, or a network.safetensors."""
     onnx: Path | None = None
     """The file to write."""
+    packed: Path | None = None
+    """The safetensors file to write with quantised weights as integers of their bits, from a space of bits."""
     front: Path | None = None
     """Folder to write an architecture.json to for every evaluated architecture that no other beats in all objectives,
     by inherited weights; their metrics and costs are printed, one JSON line each."""
@@ -45,12 +47,14 @@ def run(arguments: Sequence[str]) -> None:
     assert isinstance(options, Export)
     if options.objectives and options.front is None:
         raise PalmetteError("export: objectives are of the front; add --front FOLDER")
-    if options.onnx is None and options.front is None:
-        raise PalmetteError("export: no format was given; add --onnx FILE.onnx, or --front FOLDER")
+    if options.onnx is None and options.front is None and options.packed is None:
+        raise PalmetteError("export: no format was given; add --onnx FILE.onnx, --packed FILE, or --front FOLDER")
     if options.front is not None:
         _export_front(options.network, options.front, options.objectives)
     if options.onnx is not None:
         _export_onnx(options.network, options.onnx)
+    if options.packed is not None:
+        _export_packed(options.network, options.packed)
 
 
 def _export_onnx(path: Path, onnx: Path) -> None:
@@ -63,6 +67,22 @@ def _export_onnx(path: Path, onnx: Path) -> None:
     difference = export_onnx(network, onnx, card.input_shape)
     facts = {"onnx": str(onnx), "largest_difference": difference, "mean": card.mean, "std": card.std}
     print(json.dumps(facts))
+
+
+def _export_packed(path: Path, file: Path) -> None:
+    import torch
+
+    from palmette.blocks.quantizers import weight_bits
+    from palmette.cli.trained import space_of, trained
+    from palmette.export.packed import save_packed
+
+    network, card = trained(path)
+    space = space_of(card.architecture, classes=len(card.classes), channels=card.input_shape[0])
+    with torch.device("meta"):
+        bits = weight_bits(space.build(space.decisions.check(card.architecture), seed=0))
+    if not bits:
+        raise PalmetteError(f"export: {path} has no quantised weights; --packed is for networks of spaces of bits")
+    print(json.dumps({"packed": str(file), "bytes": save_packed(network.state_dict(), bits, file)}))
 
 
 def _export_front(path: Path, folder: Path, wanted: Sequence[str]) -> None:

@@ -6,15 +6,23 @@ quantised values that the network computes with, exactly (DoReFa; ``blocks/quant
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from palmette.blocks.quantizers import quantized_weight
+from palmette.errors import StorageError
+from palmette.storage.atomic import write_bytes
 
 Shapes = Mapping[str, torch.Size]
+_METADATA = "palmette_packed"
 
 
 def pack(state: Mapping[str, Tensor], bits: Mapping[str, int]) -> dict[str, Tensor]:
@@ -50,6 +58,34 @@ def unpack(packed: Mapping[str, Tensor], bits: Mapping[str, int], shapes: Shapes
         else:
             state[name] = 2 * (levels.float() / (2**count - 1)) - 1
     return state
+
+
+def save_packed(state: Mapping[str, Tensor], bits: Mapping[str, int], path: Path) -> int:
+    """Write the packed state as safetensors, atomically, and return the bytes of its tensors.
+
+    Raises:
+        StorageError: the file cannot be written; an earlier one is then intact.
+    """
+    packed = {name: tensor.contiguous() for name, tensor in pack(state, bits).items()}
+    facts = {name: {"bits": count, "shape": list(state[name].shape)} for name, count in bits.items()}
+    write_bytes(path, to_bytes(packed, metadata={_METADATA: json.dumps(facts)}))
+    return sum(tensor.nbytes for tensor in packed.values())
+
+
+def load_packed(path: Path) -> dict[str, Tensor]:
+    """Return the state that ``save_packed`` wrote, with the quantised values of its weights.
+
+    Raises:
+        StorageError: no such file, or none of packed weights.
+    """
+    try:
+        packed = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})[_METADATA])
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError):
+        raise StorageError(f"{path}: it holds no packed weights; give what 'palmette export --packed' wrote") from None
+    bits = {name: int(fact["bits"]) for name, fact in facts.items()}
+    return unpack(packed, bits, {name: torch.Size(fact["shape"]) for name, fact in facts.items()})
 
 
 def _levels(weight: Tensor, bits: int) -> Tensor:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from palmette.blocks.quantizers import packed_size, quantized_weight, weight_bits
 from palmette.costs.complexity import CostTable, complexity
-from palmette.export.packed import pack, unpack
+from palmette.errors import StorageError
+from palmette.export.packed import load_packed, pack, save_packed, unpack
 from palmette.spaces.resnet_bits import small_bits
 
 
@@ -44,6 +48,22 @@ def test_a_packed_network_is_as_large_as_its_cost_and_computes_the_same() -> Non
         with torch.no_grad():
             expected = network(image)
             assert torch.equal(fixed(network, restored)(image), expected)
+
+
+def test_a_file_of_packed_weights_reads_back_and_others_are_refused(tmp_path: Path) -> None:
+    space = small_bits()
+    network = space.build(space.decisions.sample(np.random.default_rng(0)), seed=0)
+    bits, state = weight_bits(network), network.state_dict()
+    size = save_packed(state, bits, tmp_path / "packed.safetensors")
+    assert size < (tmp_path / "packed.safetensors").stat().st_size < size + 20_000
+    loaded = load_packed(tmp_path / "packed.safetensors")
+    for name, tensor in state.items():
+        if tensor.is_floating_point():
+            assert torch.equal(loaded[name], quantized_weight(tensor, bits[name]) if name in bits else tensor)
+    save_file({"w": torch.ones(2)}, tmp_path / "other.safetensors")
+    for name in ("other.safetensors", "absent.safetensors"):
+        with pytest.raises(StorageError, match="it holds no packed weights; give what"):
+            load_packed(tmp_path / name)
 
 
 def fixed(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:

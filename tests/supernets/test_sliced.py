@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +20,11 @@ from palmette.choice import Gate, Pick
 from palmette.costs.complexity import CostTable
 from palmette.errors import ArchitectureError, PalmetteError
 from palmette.leading import guard, leading
+from palmette.sampling.uniform import UniformSampler
 from palmette.slots import OneOf
 from palmette.space import Space, Supernet
 from palmette.supernets.sliced import Sliced, Width
+from palmette.training import loop
 from palmette.training.loop import Watch
 from palmette.training.recipe import Recipe
 from palmette.training.steps import to_input
@@ -132,6 +135,28 @@ def test_after_a_pause_a_part_goes_on_with_the_momentum_it_had() -> None:
             step.step()
     assert torch.equal(weight[:2, :1], alone[0].expand(2, 1))
     assert torch.equal(weight[2:, 1:], alone[1].expand(2, 2))
+
+
+def test_a_killed_training_of_open_widths_goes_on_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    of, recipe = chained(1), Recipe(epochs=3, batch_size=4, weight_decay=0.05, decay_everything=True)
+
+    def train(watch: Watch) -> dict[str, Tensor]:
+        supernet = of.supernet(seed=0)
+        train_supernet(supernet, of, UniformSampler(of.decisions), dataset(), recipe, seed=0, watch=watch)
+        return supernet.state_dict()
+
+    def kill(done: int, total: int) -> None:
+        if done == 7:
+            raise InterruptedError
+
+    whole, path = train(Watch()), tmp_path / "supernet.safetensors"
+    with pytest.raises(InterruptedError):
+        train(Watch(checkpoint=path, advance=kill))
+    resumed = train(Watch(checkpoint=path))
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
 def test_a_first_use_in_part_leaves_no_momentum_elsewhere() -> None:
