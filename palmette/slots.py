@@ -19,6 +19,7 @@ from palmette.architecture import Architecture, Value
 from palmette.choice import Gate, Pick, Term, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
+from palmette.graphs import Graph
 from palmette.probe import probed
 
 Factory = Callable[[], nn.Module]
@@ -59,6 +60,10 @@ class Slot(nn.Module, ABC):
     def alternatives(self) -> Iterator[Alternative]:
         """Yield everything that the slot can run; unless a slot says otherwise, each of ``nested`` alone."""
         return (Alternative((condition,), partial(given, module)) for condition, module in self.nested())
+
+    def graphs(self, architecture: Architecture) -> Iterator[Graph]:
+        """Yield the cells that the slot is made of, if it is, to be drawn; slots of equal cells give equal ones."""
+        return iter(())
 
     @abstractmethod
     def build(self, architecture: Architecture) -> nn.Module:

@@ -15,13 +15,13 @@ from palmette.errors import PalmetteError
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """Draw an architecture as a chain of its layers, with shapes and costs.
+    """Draw an architecture: its cells as graphs, or the chain of its layers with shapes and costs.
 
-    Examples: `palmette draw runs/mine/architecture.json --out winner.svg`.
+    Examples: `palmette draw runs/mine/architecture.json --out winner.svg`; `palmette draw DARTS_V2`.
     """
 
     architecture: Annotated[Path, tyro.conf.Positional]
-    """An architecture.json, or the directory of a run."""
+    """An architecture.json, or the directory of a run; or the name of published cells, as DARTS_V2."""
     out: Path = Path("architecture.svg")
     resolution: int | None = None
     """Height and width of the input in pixels; default: those of the run the file lies in, or of the publication."""
@@ -34,16 +34,26 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.cli.names import SPACES, named
     from palmette.costs.counted import cost_table
     from palmette.report.drawing import draw
+    from palmette.report.graph_drawing import draw_graphs
+    from palmette.report.graphs import graphs
     from palmette.report.layers import layer_rows
+    from palmette.spaces.darts import darts
+    from palmette.spaces.darts_genotypes import GENOTYPES
     from palmette.storage.atomic import write_text
 
     if options.resolution is not None and options.resolution < 1:
         raise PalmetteError(f"draw: resolution = {options.resolution} was given; allowed are pixels from 1")
-    architecture = read_file(options.architecture)
+    published = GENOTYPES.get(str(options.architecture))
+    architecture = published.architecture(darts().decisions) if published else read_file(options.architecture)
     entry = named(SPACES, architecture.space, "space")
     file = options.architecture / "architecture.json" if options.architecture.is_dir() else options.architecture
     classes, shape = shape_of(str(file)) or (entry.classes, entry.input_shape)
     space = entry.build(classes, shape[0]).stand_alone
+    cells = graphs(space, space.decisions.check(architecture))
+    if cells:
+        write_text(options.out, draw_graphs(cells))
+        print(options.out)
+        return
     table = cost_table(space, entry.shape_at(shape, options.resolution))
     rows = layer_rows(space, table, space.decisions.check(architecture))
     write_text(options.out, draw(rows))

@@ -18,6 +18,7 @@ from palmette.evaluation.trust import Audit
 from palmette.export.weights import Card, save_weights
 from palmette.methods.job import Found, Job, Method
 from palmette.report.contents import Contents, Curve, Picture, TrialRow
+from palmette.report.graphs import graphs
 from palmette.report.layers import layer_rows
 from palmette.report.page import render
 from palmette.searches.trial import Trial
@@ -99,13 +100,15 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
         for name, points in job.journal.scalars(phase).items()
         if name != "lr"
     ]
+    cells = graphs(job.space, best.architecture)
     return Contents(
+        graphs=cells,
         space=job.space.name,
         data=job.data.name,
         method=method.name,
         winner_code=decisions.code(best.architecture),
         winner_architecture=best.architecture.to_json(),
-        layers=layer_rows(job.space, job.counted, best.architecture),
+        layers=[] if cells else layer_rows(job.space, job.counted, best.architecture),
         costs=best.costs,
         limits={name: (limit.low, limit.high) for name, limit in job.limits.items()},
         metric=metric_of(job.data),

@@ -11,6 +11,7 @@ from typing import Any
 from palmette.errors import StorageError
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.trust import Audit, AuditPoint, Statistic
+from palmette.graphs import Graph, Node, Read
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Contents:
     configuration: str
     """The resolved configuration, TOML."""
     pictures: Sequence[Picture] = ()
+    graphs: Sequence[Graph] = ()
+    """The cells that the winner is made of, if it is; then ``layers`` is empty."""
 
 
 def read_contents(path: Path) -> Contents:
@@ -110,6 +113,7 @@ def read_contents(path: Path) -> Contents:
             "pictures": [Picture(**row) for row in record.pop("pictures", [])],
             "curves": [Curve(**row) for row in record.pop("curves")],
             "audit": audit and _audit(audit),
+            "graphs": [_graph(graph) for graph in record.pop("graphs", ())],
             "limits": {name: (low, high) for name, (low, high) in record.pop("limits").items()},
             "test_interval": tuple(record.pop("test_interval")),
             "metric": Metric(**record.pop("metric")),
@@ -119,6 +123,11 @@ def read_contents(path: Path) -> Contents:
         raise StorageError(f"{path}: cannot be read ({error.strerror}); finish the run first, with --resume") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StorageError(f"{path}: not the figures of a run ({error}); finish the run again, with --resume") from None
+
+
+def _graph(record: dict[str, Any]) -> Graph:
+    nodes = [Node(node["name"], tuple(Read(**read) for read in node["reads"])) for node in record.pop("nodes")]
+    return Graph(record.pop("name"), nodes=tuple(nodes), **{name: tuple(values) for name, values in record.items()})
 
 
 def _audit(record: dict[str, Any]) -> Audit:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from palmette.graphs import Graph
 from palmette.report.contents import Contents
 from palmette.report.drawing import draw
 from palmette.report.gauges import limit_gauge, share_bar
+from palmette.report.graph_drawing import draw_graph
 from palmette.report.plots import cost_names, is_within, pareto_front, result
 from palmette.report.wording import cost_title, duration, escape, limits_in_words, quantity
 
@@ -40,7 +42,9 @@ def headline(contents: Contents) -> str:
 
 
 def winner(contents: Contents) -> str:
-    """Draw the winner, layer by layer."""
+    """Draw the winner, cell by cell or layer by layer."""
+    if contents.graphs:
+        return section("winner", "The winner", "".join(map(_cell, contents.graphs)))
     if not contents.layers:
         return section("winner", "The winner", missing("The layers of the winner were not recorded."))
     cost = _drawn_cost(contents)
@@ -60,6 +64,14 @@ def pictures(contents: Contents) -> str:
     return "".join(
         section(f"picture{number}", escape(picture.title), f'<p class="note">{escape(picture.note)}</p>{picture.svg}')
         for number, picture in enumerate(contents.pictures)
+    )
+
+
+def _cell(graph: Graph) -> str:
+    note = "Each node is the sum of its lines, of what the curve in the operation's colour comes from."
+    return (
+        f'<h3>{escape(graph.name.capitalize())}</h3><p class="note">{note}</p>'
+        f'<div class="cell">{draw_graph(graph)}</div>'
     )
 
 

@@ -25,6 +25,7 @@ from palmette.blocks.separable import Norm, dilated_conv, relu_conv_bn, separabl
 from palmette.choice import has_pick, picked, terms
 from palmette.decisions import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
+from palmette.graphs import Graph, Node, Read
 from palmette.mixtures import Mixture, Weights, strongest_inputs
 from palmette.slots import Alternative, Case, Slot, given
 
@@ -159,6 +160,15 @@ class CellSlot(Slot):
                 yield Alternative(
                     tuple(conditions), partial(given, module), inputs=self.channels, position=1, key=module
                 )
+
+    def graphs(self, architecture: Architecture) -> Iterator[Graph]:
+        names = ("last cell but one", "last cell", *(f"node {node}" for node in NODES))
+        nodes = [
+            Node(names[node], tuple(Read(names[state], operation) for operation, state in two))
+            for node, two in zip(NODES, cell_inputs(self.kind, architecture), strict=True)
+        ]
+        name = "normal cell" if self.kind == "normal" else "reduction cell"
+        yield Graph(name, names[: NODES[0]], tuple(nodes), names[NODES[0] :], OPERATIONS)
 
     def build(self, architecture: Architecture) -> nn.Module:
         chosen = _chosen(self.kind, architecture)
