@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,18 @@ from torch import Tensor, nn
 from palmette.errors import MissingExtraError, StorageError
 from palmette.export.onnx import export_onnx
 from palmette.space import Space
+from palmette.spaces.darts import SMALL, darts_space
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.shuffle_choice import shuffle_choice
 
 
 @pytest.mark.parametrize(
-    ("space_of", "code", "size"), [(nas_bench_macro, "12021200", 16), (shuffle_choice, "01230123012301230123", 32)]
+    ("space_of", "code", "size"),
+    [
+        (nas_bench_macro, "12021200", 16),
+        (shuffle_choice, "01230123012301230123", 32),
+        (partial(darts_space, "cells", SMALL, channels=3), "3302334524400202102112", 16),
+    ],
 )
 def test_extracted_networks_equal_their_onnx_files(
     tmp_path: Path, space_of: Callable[..., Space], code: str, size: int
