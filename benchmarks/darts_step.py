@@ -16,7 +16,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from palmette.training.bilevel import first_order, second_order
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -24,6 +23,7 @@ from palmette.relaxations.softmax import softmax
 from palmette.spaces.darts import darts
 from palmette.spaces.darts_cell import EDGES, NODES, OPERATIONS, edge
 from palmette.supernets.architecture_parameters import ArchitectureParameters
+from palmette.training.bilevel import first_order, second_order
 from palmette.training.loop import place
 
 FIRST, SECOND = 3, 2
