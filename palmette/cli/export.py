@@ -97,6 +97,7 @@ def _export_front(path: Path, folder: Path, wanted: Sequence[str]) -> None:
         trials = journal.trials()
     if not trials:
         raise PalmetteError(f"{path}: no architecture was evaluated yet; finish the run first, with --resume")
+    folder.mkdir(parents=True, exist_ok=True)
     decisions = space_of(trials[0].architecture, classes=2, channels=1).decisions
     for trial in sorted(pareto_front(trials, chosen), key=lambda trial: trial.costs["flops"]):
         code = decisions.code(trial.architecture)

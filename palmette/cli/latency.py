@@ -73,6 +73,10 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.storage.environment import environment
 
     entry = named(SPACES, options.space, "space")
+    if len(entry.input_shape) != 3:
+        raise PalmetteError(
+            f"latency: space {options.space!r} takes no images; allowed are spaces of networks for images"
+        )
     channels, height, width = entry.input_shape
     shape = (options.channels or channels, options.resolution or height, options.resolution or width)
     space = entry.build(options.classes or entry.classes, shape[0]).stand_alone

@@ -50,7 +50,7 @@ def latency_costs(
         return read_table(path, decisions, input_shape).table
     if "latency" in limits:
         raise LimitError(
-            "a limit on the latency needs a table of it; make one with "
+            "--limits.latency was given without a table of latencies; make one with "
             f"'palmette latency {decisions.space} --out latency.json' and add --latency-table latency.json"
         )
     return None

@@ -19,8 +19,8 @@ from palmette.errors import PalmetteError
 COMMANDS = {
     "search": "find, train and prove the best network of a space within limits",
     "study": "compare design spaces, AnyNetX_A to RegNet, by the error distributions of their populations",
-    "latency": "milliseconds of a space's options on this machine, as a table that searches take",
     "cost": "parameters, FLOPs and activations of architectures, one JSON line each",
+    "latency": "milliseconds of a space's options on this machine, as a table that searches take",
     "audit": "how far a finished search can be trusted: rank correlation with stand-alone accuracy",
     "hypernetwork": "the questions of the SMASH paper: does a hypernetwork use what it is told, and does it rank",
     "retrain": "train an architecture from scratch",

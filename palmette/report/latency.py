@@ -11,7 +11,7 @@ from importlib import resources
 
 import numpy as np
 
-from palmette.costs.latency import LatencyTable
+from palmette.costs.latency import LatencyTable, clock_of
 from palmette.report.gauges import share_bar
 from palmette.report.palette import FAINT_INK, INK, LINE, SERIES
 from palmette.report.sections import section
@@ -135,7 +135,11 @@ def _options(table: LatencyTable) -> str:
 
 
 def _conditions(table: LatencyTable) -> str:
-    facts: Mapping[str, object] = {**asdict(table.conditions), **table.conditions.environment}
+    facts: Mapping[str, object] = {
+        "clock": clock_of(table.conditions)[0],
+        **asdict(table.conditions),
+        **table.conditions.environment,
+    }
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in facts.items()

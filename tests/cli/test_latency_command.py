@@ -81,7 +81,7 @@ def test_every_architecture_of_a_search_keeps_the_limit(table: Path, tmp_path: P
     [
         (
             ["search", "--limits.latency", "5"],
-            "a limit on the latency needs a table of it; make one with 'palmette late",
+            "--limits.latency was given without a table of latencies; make one with '",
         ),
         (["search", "--latency-table", "none.json"], "none.json: cannot be read"),
         (
