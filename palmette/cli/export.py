@@ -22,17 +22,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Write a trained network as ONNX, checked against PyTorch with ONNX Runtime; or the Pareto front of a run.
+    """Write a trained network for others, each form checked against the network before it is kept; or a run's front.
 
-    Examples: `palmette export runs/mine --onnx network.onnx`; `palmette export runs/mine --front front`, and then
-    `palmette retrain front/120210.json`. The run's network.safetensors is an export already;
-    input is normalised as (pixels / 255 - mean) / std, with the printed figures.
+    Examples: `palmette export runs/mine --onnx network.onnx`; `palmette export runs/mine --python network.py --card
+    MODEL.md`; `palmette export runs/mine --front front`, and then `palmette retrain front/120210.json`. The run's
+    network.safetensors is an export already, and the Python file reads it; input is normalised as
+    (pixels / 255 - mean) / std, with the printed figures.
     """
 
     network: Annotated[Path, tyro.conf.Positional]
     """The directory of a run, or a network.safetensors."""
     onnx: Path | None = None
-    """The file to write."""
+    """Write ONNX, checked with ONNX Runtime; needs the extra onnx."""
+    python: Path | None = None
+    """Write one readable Python file that imports torch only."""
+    program: Path | None = None
+    """Write a program of torch.export, FILE.pt2."""
+    card: Path | None = None
+    """Write the model card of a run, in Markdown."""
     packed: Path | None = None
     """The safetensors file to write with quantised weights as integers of their bits, from a space of bits."""
     front: Path | None = None
@@ -47,25 +54,44 @@ def run(arguments: Sequence[str]) -> None:
     assert isinstance(options, Export)
     if options.objectives and options.front is None:
         raise PalmetteError("export: objectives are of the front; add --front FOLDER")
-    if options.onnx is None and options.front is None and options.packed is None:
-        raise PalmetteError("export: no format was given; add --onnx FILE.onnx, --packed FILE, or --front FOLDER")
+    forms = (options.onnx, options.python, options.program, options.card)
+    if not any((*forms, options.packed, options.front)):
+        raise PalmetteError("export: no format was given; add --onnx, --python, --program, --card, --packed or --front")
+    if options.card and not options.network.is_dir():
+        raise PalmetteError(f"export: {options.network} is no directory; a card needs that of a run")
     if options.front is not None:
         _export_front(options.network, options.front, options.objectives)
-    if options.onnx is not None:
-        _export_onnx(options.network, options.onnx)
+    if any(forms):
+        _export_network(options)
     if options.packed is not None:
         _export_packed(options.network, options.packed)
 
 
-def _export_onnx(path: Path, onnx: Path) -> None:
+def _export_network(options: Export) -> None:
     from palmette.cli.trained import trained
+    from palmette.export.model_card import model_card
     from palmette.export.onnx import export_onnx
+    from palmette.export.program import export_program
+    from palmette.export.source import export_source
+    from palmette.storage.atomic import write_text
 
-    network, card = trained(path)
-    if len(card.input_shape) == 1:
-        raise PalmetteError("export: a language model's loop over time has no ONNX form here; use network.safetensors")
-    difference = export_onnx(network, onnx, card.input_shape)
-    facts = {"onnx": str(onnx), "largest_difference": difference, "mean": card.mean, "std": card.std}
+    network, card = trained(options.network)
+    if len(card.input_shape) == 1 and (options.onnx or options.python or options.program):
+        raise PalmetteError("export: a language model's loop over time has no such form; use network.safetensors")
+    facts: dict[str, object] = {"mean": card.mean, "std": card.std}
+    if options.onnx:
+        facts["onnx"] = str(options.onnx)
+        facts["largest_difference"] = export_onnx(network, options.onnx, card.input_shape)
+    if options.python:
+        about = f"Architecture {card.architecture.id} of space {card.architecture.space}, trained on {card.data}."
+        facts["python"] = str(options.python)
+        facts["largest_difference_python"] = export_source(network, options.python, card, about=about)
+    if options.program:
+        facts["program"] = str(options.program)
+        facts["largest_difference_program"] = export_program(network, options.program, card.input_shape)
+    if options.card:
+        write_text(options.card, model_card(options.network, card))
+        facts["card"] = str(options.card)
     print(json.dumps(facts))
 
 

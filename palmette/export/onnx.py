@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from palmette.errors import MissingExtraError, StorageError
+from palmette.export.example import example
 
 TOLERANCE = 1e-4
 """Largest absolute difference of an output that counts as equal, in single precision."""
@@ -37,8 +38,8 @@ def export_onnx(network: nn.Module, path: Path, input_shape: Sequence[int]) -> f
     network = copy.deepcopy(network).cpu().eval()
     part = path.with_name(path.name + ".part")
     try:
-        _write(network, part, _images(2, input_shape))
-        difference = max(_difference(network, part, _images(count, input_shape)) for count in (1, 3))
+        _write(network, part, example(2, input_shape))
+        difference = max(_difference(network, part, example(count, input_shape)) for count in (1, 3))
         if not difference <= TOLERANCE:
             raise StorageError(
                 f"onnx {path}: ONNX Runtime differs from the network by {difference:.1e}, allowed is {TOLERANCE:.0e}; "
@@ -81,7 +82,3 @@ def _difference(network: nn.Module, path: Path, images: torch.Tensor) -> float:
     (outputs,) = session.run(None, {"images": images.numpy()})
     with torch.no_grad():
         return float((network(images) - torch.from_numpy(outputs)).abs().max())
-
-
-def _images(count: int, input_shape: Sequence[int]) -> torch.Tensor:
-    return torch.randn(count, *input_shape, generator=torch.Generator().manual_seed(count))

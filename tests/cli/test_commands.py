@@ -95,6 +95,21 @@ def test_evaluate_prints_the_accuracy_that_the_search_stated(
     assert json.loads(line) == {"images": 16, **stated}
 
 
+def test_export_writes_a_python_file_that_builds_the_winner_and_its_card(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, card, program = tmp_path / "network.py", tmp_path / "MODEL.md", tmp_path / "network.pt2"
+    (line,) = ran(capsys, "export", finished_run, "--python", file, "--card", card, "--program", program)
+    facts = json.loads(line)
+    assert max(facts["largest_difference_python"], facts["largest_difference_program"]) < 1e-5
+    assert "palmette" not in re.sub(r'""".*?"""', "", file.read_text(), flags=re.S)
+    winner = json.loads((finished_run / "result.json").read_text())["winner"]
+    text = card.read_text()
+    assert f"| Cost: flops | {winner['costs']['flops']:,} |" in text
+    assert f"| Test accuracy | {winner['test']['accuracy']:.4f} |" in text
+    assert (finished_run / "config.toml").read_text().strip() in text
+
+
 def test_export_writes_onnx_that_onnxruntime_runs(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,7 +57,7 @@ def again(finished_run: Path, copied: Path) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["serch"], ["unknown command 'serch'", "allowed are search, study, cost", "did you mean 'search'?"]),
+        (["serch"], ["unknown command 'serch'", "allowed are search, study, latency, cost", "did you mean 'search'?"]),
         (["frobnicate"], ["unknown command 'frobnicate'", "'palmette --help' lists what each does"]),
         (
             ["search", "--space", "nas-bench-makro"],
@@ -98,7 +98,8 @@ def again(finished_run: Path, copied: Path) -> tuple[object, ...]:
         (["report", "nowhere"], ["nowhere", "finish the run first"]),
         (["audit", "nowhere"], ["nowhere: it is no run directory (no config.toml)"]),
         (["evaluate", "nowhere"], ["nowhere: the weights cannot be read"]),
-        (["export", "nowhere"], ["no format was given; add --onnx FILE.onnx"]),
+        (["export", "nowhere"], ["no format was given; add --onnx, --python, --program, --card, --packed or --front"]),
+        (["export", "network.safetensors", "--card", "x.md"], ["no directory; a card needs that of a run"]),
         (["export", "nowhere", "--onnx", "x.onnx"], ["nowhere: the weights cannot be read"]),
         (["draw", "none.json"], ["none.json: cannot be read"]),
         (["draw"], ["--help"]),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray_cluster import WARNINGS, cluster, kill_node
 
 from palmette import data
 from palmette.cli.main import main
@@ -169,3 +170,18 @@ def test_a_real_study_on_digits(tmp_path: Path) -> None:
     best = comparisons["RegNetX", "AnyNetX_A"]
     assert best["pairs"] == 40
     assert best["mean"]["low"] < best["mean"]["value"] < best["mean"]["high"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(*WARNINGS)
+def test_a_study_on_a_cluster_that_loses_a_node_ends_with_the_same_table(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    assert started(tmp_path / "whole", "--workers", "1").wait() == 0
+    with cluster() as (address, second):
+        on_cluster = started(tmp_path / "cluster", "--ray", address, "--workers", "2")
+        while recorded(tmp_path / "cluster") < 2:
+            assert on_cluster.poll() is None
+            time.sleep(0.05)
+        kill_node(second)
+        assert on_cluster.wait(timeout=300) == 0
+    assert networks(tmp_path / "cluster") == networks(tmp_path / "whole")

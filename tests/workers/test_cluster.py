@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from ray_cluster import WARNINGS, cluster, kill_node
 
 from palmette.errors import PalmetteError
 from palmette.workers.cluster import Cluster
@@ -20,72 +18,8 @@ from palmette.workers.options import WorkerOptions
 from palmette.workers.pool import Failure, Here
 from palmette.workers.processes import Processes
 
-ray = pytest.importorskip("ray", reason="needs the extra ray")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"
-)
-RAY = Path(sys.executable).with_name("ray")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(*options: str) -> subprocess.Popen[bytes]:
-    """Start a node in a process group of its own and return once it answers."""
-    command = [str(RAY), "start", *options, "--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--block"]
-    command += ["--object-store-memory", "100000000", "--disable-usage-stats"]
-    paths = [str(Path(__file__).parent), *sys.path]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}  # a node imports what jobs are made of
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True, env=environment)
-
-
-@pytest.fixture
-def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Yield the address of a cluster of two nodes with one CPU each, and the process of the second."""
-    address = f"127.0.0.1:{free_port()}"
-    head = start("--head", "--port", address.rsplit(":", 1)[1], "--include-dashboard", "false")
-    nodes = [head]
-    try:
-        _wait(lambda: _connects(address), seconds=60)
-        nodes.append(start("--address", address))
-        _wait(lambda: ray.cluster_resources().get("CPU", 0) == 2, seconds=60)
-        yield address, nodes[1]
-    finally:
-        ray.shutdown()
-        for node in nodes:
-            _kill(node)
-
-
-def _connects(address: str) -> bool:
-    try:
-        socket.create_connection(address.split(":"), timeout=1).close()
-        ray.init(address=address, _node_ip_address="127.0.0.1", log_to_driver=False, logging_level="critical")
-    except (OSError, RuntimeError):
-        return False
-    return True
-
-
-def _wait(ready: Callable[[], bool], *, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, "the cluster did not come up"
-        time.sleep(0.2)
-
-
-def _kill(node: subprocess.Popen[bytes]) -> None:
-    """Kill a node whole: the processes that Ray starts for it are of its session."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == node.pid:
-                    os.kill(int(entry.name), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-    node.wait()
+pytest.importorskip("ray", reason="needs the extra ray")
+pytestmark = pytest.mark.filterwarnings(*WARNINGS)
 
 
 def squares(folder: Path) -> Callable[[int], int]:
@@ -106,17 +40,15 @@ def square(folder: Path, number: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_and_a_killed_node_lose_no_job(
-    cluster: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
-    address, second = cluster
+def test_a_killed_worker_and_a_killed_node_lose_no_job(tmp_path: Path) -> None:
     numbers = [*range(20), -1]
     results: dict[int, object] = {}
-    for position, result in Cluster(address, retries=3).run(partial(squares, tmp_path), numbers):
-        assert position not in results
-        results[position] = result
-        if len(results) == 6:
-            _kill(second)
+    with cluster() as (address, second):
+        for position, result in Cluster(address, retries=3).run(partial(squares, tmp_path), numbers):
+            assert position not in results
+            results[position] = result
+            if len(results) == 6:
+                kill_node(second)
     died, failed = results.pop(13), results.pop(20)
     assert results == {i: i**2 for i in range(20) if i != 13}
     assert isinstance(died, Failure)

@@ -1,0 +1,55 @@
+"""Program: a network as a ``torch.export`` program, for runtimes without its Python code; checked before it is kept."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from palmette.errors import StorageError
+from palmette.export.example import example
+
+TOLERANCE = 1e-5
+"""Largest absolute difference of an output that counts as equal, in single precision."""
+
+
+def export_program(network: nn.Module, path: Path, input_shape: Sequence[int]) -> float:
+    """Write the network in evaluation mode, for any batch size, and return the largest difference of its outputs.
+
+    Args:
+        network: plain; it is left as it is.
+        path: the ``.pt2`` file to write, which ``torch.export.load`` reads.
+        input_shape: of one input, without the batch.
+
+    Raises:
+        StorageError: torch cannot export the network, the program differs from it by more than ``TOLERANCE``, or the
+            file cannot be written; nothing new is left, and an earlier file is intact.
+    """
+    network = copy.deepcopy(network).cpu().eval()
+    part = path.with_name(f"{path.stem}.part.pt2")  # torch insists on the ending
+    try:
+        with warnings.catch_warnings():
+            for category in (DeprecationWarning, FutureWarning):  # torch's own use of what it will retire
+                warnings.filterwarnings("ignore", category=category, module=r"(torch|copyreg)\b")
+            batch = torch.export.Dim("batch")
+            program = torch.export.export(network, (example(2, input_shape),), dynamic_shapes=({0: batch},))
+            torch.export.save(program, part)
+            loaded = torch.export.load(part).module()
+        inputs = example(3, input_shape)
+        with torch.no_grad():
+            difference = float((network(inputs) - loaded(inputs)).abs().max())
+        if not difference <= TOLERANCE:
+            raise StorageError(f"{path}: the program differs by {difference:.1e}, allowed is {TOLERANCE:.0e}; use ONNX")
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(f"program {path}: it cannot be written ({error.strerror}); give another file") from None
+    except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise StorageError(f"program {path}: torch cannot write it ({why}); use --python or ONNX") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return difference
