@@ -21,6 +21,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -151,11 +152,11 @@ def _fbnet_style(darts: DARTS, *, epochs: int) -> DARTS:
     )
 
 
-def run(name: str, method: Method, space: Space, data: Dataset, *, seed: int, out: Path) -> dict[str, object]:
+def run(name: str, method: Method, space: Space, data: Dataset, *, seed: int, out: Path) -> dict[str, Any]:
     """Search once, or read what an earlier search found, and return it with its curves."""
     finished = out / f"{''.join(c if c.isalnum() else '-' for c in name.lower())}-{seed}"
     if (finished / "found.json").exists():
-        found: dict[str, object] = json.loads((finished / "found.json").read_text())
+        found: dict[str, Any] = json.loads((finished / "found.json").read_text())
         return found
     began = time.process_time()
     table = feasible_table(space, data, Limits.from_mapping({}), seed=seed)
@@ -176,24 +177,59 @@ def run(name: str, method: Method, space: Space, data: Dataset, *, seed: int, ou
     return found
 
 
-def summary(runs: Sequence[Mapping[str, object]], truth: Truth, space: Space, images: int) -> list[str]:
+def summary(runs: Sequence[Mapping[str, Any]], truth: Truth, space: Space, images: int) -> list[str]:
     """Return the lines of the table: what each method found, and random search at the same cost."""
     lines = []
     for name in dict.fromkeys(str(r["method"]) for r in runs):
         own = [r for r in runs if r["method"] == name]
         cells = [space.decisions.architecture(from_cell_string(str(r["cell"]))) for r in own]
         accuracies = [truth.test[cell] for cell in cells]
-        cost = float(np.mean([float(str(r["passes"])) for r in own]))
-        trainings = max(1, round(cost / (3.0 * TRAINING_EPOCHS * images)))
-        random = truth.random(trainings)
+        count = trainings(own, images)
+        random = truth.random(count)
         low, high = np.percentile(random, [5, 95])
         skips = [str(r["cell"]).count("skip_connect") for r in own]
         lines.append(
             f"{name}: {np.mean(accuracies):.2f} ({', '.join(f'{a:.2f}' for a in accuracies)}); skips "
-            f"{', '.join(map(str, skips))}; random search, {trainings} trainings: {random.mean():.2f} "
+            f"{', '.join(map(str, skips))}; random search, {count} trainings: {random.mean():.2f} "
             f"({low:.2f} to {high:.2f})"
         )
     return lines
+
+
+def picture(runs: Sequence[Mapping[str, Any]], truth: Truth, space: Space, images: int, path: Path) -> None:
+    """Draw what each method found beside random search at its cost, and the entropy of those that learn by gradient."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(run["method"] for run in runs))
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
+    for row, name in enumerate(names):
+        own = [run for run in runs if run["method"] == name]
+        found = [truth.test[space.decisions.architecture(from_cell_string(run["cell"]))] for run in own]
+        random = truth.random(trainings(own, images))
+        left.plot(np.percentile(random, [5, 95]), [row, row], color="0.8", linewidth=8, zorder=1)
+        left.plot(random.mean(), row, "|", color="0.3", markersize=14, zorder=2)
+        left.plot(found, [row] * len(found), "o", zorder=3)
+        for index, run in enumerate(own):
+            points = np.array(run["curves"].get("entropy", []))
+            if len(points):
+                label = name if index == 0 else None
+                right.plot(points[:, 0] / points[-1, 0], points[:, 1], color=f"C{row}", alpha=0.7, label=label)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set_xlabel("true CIFAR-10 test accuracy, %; grey: random search at equal cost")
+    right.set_xlabel("share of the training")
+    right.set_ylabel("mean entropy of the decisions, nats")
+    right.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def trainings(runs: Sequence[Mapping[str, Any]], images: int) -> int:
+    """Return how many cells random search may train for what the runs cost on average."""
+    cost = float(np.mean([run["passes"] for run in runs]))
+    return max(1, round(cost / (3.0 * TRAINING_EPOCHS * images)))
 
 
 def main() -> None:
@@ -226,6 +262,7 @@ def main() -> None:
             print(summary(runs[-1:], truth, space, images)[0], flush=True)
     lines = summary(runs, truth, space, images)
     print(*lines, sep="\n")
+    picture(runs, truth, space, images, options.out / "methods.png")
     best = max(truth.test.values())
     print(f"nas-bench-201: {lines[0].partition(';')[0]} (target: random search at equal cost; best cell {best:.2f})")
 

@@ -247,3 +247,25 @@ def test_the_seed_alone_decides_the_first_weights_of_a_network_that_was_given_as
 
     assert torch.equal(first_weight(5), first_weight(5))
     assert not torch.equal(first_weight(5), first_weight(6))
+
+
+@pytest.mark.parametrize("name", ["nas-bench-macro", "nas-bench-201", "small-images", "nested", "widths"])
+def test_one_hot_weights_equal_the_single_path_forward_and_gradient(name: str) -> None:
+    space, shape = made(name)
+    (architecture,) = sampled(space, 1)
+    supernet = trained_a_little(space, shape, [architecture]).train()
+    path = space.choice(architecture)
+    options = space.mixtures.options()
+    hot = {n: torch.eye(len(o))[i if isinstance(i := path.get(n, 0), int) else 0] for n, o in options.items()}
+    found = []
+    for choice in (path, hot):
+        supernet.zero_grad()
+        output = supernet(images(shape, 4), choice)
+        output.square().sum().backward()
+        gradients = {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None}
+        found.append((output.detach(), gradients))
+    (one, gradients), (other, mixed) = found
+    torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    for parameter, gradient in mixed.items():
+        expected = gradients.get(parameter, torch.zeros_like(gradient))
+        torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-4)
