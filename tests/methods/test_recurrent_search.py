@@ -74,19 +74,25 @@ def test_a_killed_search_on_text_resumes_to_the_same_numbers(
 
 ENAS = ["--method", "enas", "--controller-training.steps", "2", "--controller-training.batch-size", "10"]
 ENAS += ["--policy.samples", "2", "--derived", "3", "--paths", "2"]
+DARTS = ["--method", "darts", "--architecture.batch-size", "20"]
 
 
-def test_a_controller_learns_on_text_from_several_cells_per_update_and_resumes_bitwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "method", [pytest.param(ENAS, id="enas"), pytest.param(DARTS, id="darts", marks=pytest.mark.slow)]
+)
+def test_methods_that_learn_architectures_do_so_on_text_and_resume_bitwise(
+    method: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert search(tmp_path / "whole", *ENAS) == 0
+    """ENAS with two cells per update; DARTS first order, its cell a mixture."""
+    space = "enas-recurrent-small" if method is ENAS else "darts-recurrent-small"
+    assert search(tmp_path / "whole", *method, space=space) == 0
     step = palmette.training.loop._begun
 
     class Killed(BaseException):
         pass
 
     def killed(number: int, *rest: object) -> object:
-        if number == 3:  # in the second epoch, when the controller has learned once
+        if number == 3:  # in the second epoch, when architectures have learned before
             raise Killed
         return step(number, *rest)  # type: ignore[arg-type]
 
@@ -94,8 +100,8 @@ def test_a_controller_learns_on_text_from_several_cells_per_update_and_resumes_b
     with monkeypatch.context() as patch:
         patch.setattr(palmette.training.loop, "_begun", killed)
         with pytest.raises(Killed):
-            search(tmp_path / "killed", *ENAS)
-    assert search(tmp_path / "killed", *ENAS, "--resume") == 0
+            search(tmp_path / "killed", *method, space=space)
+    assert search(tmp_path / "killed", *method, "--resume", space=space) == 0
     whole, resumed = ((tmp_path / run / "result.json").read_text() for run in ("whole", "killed"))
     assert whole == resumed
 
