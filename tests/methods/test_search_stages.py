@@ -51,7 +51,7 @@ def test_points_of_the_front_leave_as_architectures_that_other_commands_read(
     assert [point["loss"] for point in points] == sorted((point["loss"] for point in points), reverse=True)
     for point in points:
         assert main(["cost", "small-images", point["file"]]) == 0
-        assert json.loads(capsys.readouterr().out)["flops"] == point["flops"]
+        assert json.loads(capsys.readouterr().out)["canonical"] == point["code"]
 
 
 @pytest.mark.parametrize(
