@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from palmette.architecture import Architecture
 from palmette.data.text import Corpus, Data
 from palmette.evaluation.inherited import Inherited
+from palmette.evaluation.rebuilt import Rebuilt
 from palmette.evaluation.score import Metrics, text_metrics, token_losses
 from palmette.space import Space, Supernet
 
@@ -18,8 +19,16 @@ Evaluate = Callable[[Sequence[Architecture]], list[Metrics]]
 
 
 def inherited(space: Space, supernet: Supernet, data: Data) -> Evaluate:
-    """Return the evaluation with the supernet's weights on ``data.validation``, of images or of text."""
-    return InheritedText(space, supernet, data) if isinstance(data, Corpus) else Inherited(space, supernet, data)
+    """Return the evaluation with the supernet's weights on ``data.validation``, of images or of text.
+
+    Where a grammar draws the networks (memory banks), their layers are slices of common tensors without statistics of
+    their own, and each is rebuilt.
+    """
+    if isinstance(data, Corpus):
+        return InheritedText(space, supernet, data)
+    if space.decisions.grammar is not None:
+        return Rebuilt(space, supernet, data)
+    return Inherited(space, supernet, data)
 
 
 class InheritedText:

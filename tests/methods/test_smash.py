@@ -15,6 +15,7 @@ from palmette.data.images import Dataset
 from palmette.data.options import Splits
 from palmette.data.sources import load
 from palmette.errors import PalmetteError
+from palmette.evaluation.inherited_text import inherited
 from palmette.evaluation.rebuilt import Rebuilt
 from palmette.evaluation.score import score
 from palmette.methods.generated_weights import drawn_for_training
@@ -124,3 +125,8 @@ def test_weights_of_a_third_kind_are_refused() -> None:
     with pytest.raises(PalmetteError, match="weights = 'borrowed'"):
         SMASH(weights="borrowed")  # type: ignore[arg-type]
     assert pm.methods.SMASH is SMASH
+
+
+def test_other_searches_with_shared_weights_score_memory_banks_rebuilt(data: Dataset) -> None:
+    space = small_memory_bank()
+    assert isinstance(inherited(space, space.supernet(seed=0), data), Rebuilt)
