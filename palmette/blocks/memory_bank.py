@@ -3,8 +3,8 @@
 One definition of what an op computes, for the stand-alone network and the supernet alike: the supernet runs this
 module with slices of its own tensors in place of the module's. Tensors are ``[N, C, H, W]``, or ``[N, C, D, H, W]``.
 
-Deviation: the released code searches ops without BatchNorm and trains the winner with it (1x1 convolutions between
-two norms), so it selects among other networks than it trains. Here both have it, or, with ``norm=False``, neither.
+As in the released code, searched ops have no BatchNorm, and trained ones have it around the 1x1 convolution: generated
+weights are small, so a searched network begins near its plain skeleton and learns; with norms it was not seen to.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
    chain from there (smash.md 8).
 3. Retrain the best from scratch, all weights free (``methods/search.py`` does this for every method).
 
-Where the released code searches other networks than it trains, here they are the same: BatchNorm inside ops in both, no
-truncated bottlenecks, statistics recomputed for each candidate (``blocks/memory_bank.py``, ``evaluation/rebuilt.py``).
+Where the released code searches other networks than it trains: no bottleneck is truncated here, and the statistics of
+BatchNorm are recomputed for each candidate; that only trained networks have BatchNorm inside ops is kept
+(``blocks/memory_bank.py``, ``evaluation/rebuilt.py``).
 """
 
 from __future__ import annotations

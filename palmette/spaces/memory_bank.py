@@ -42,14 +42,16 @@ def memory_bank(
         classes: of the classifier.
         channels: of the input.
         sizes: the budget; by default the one of the released code with the paper's bottleneck of 2.
-        norm: BatchNorm inside ops, in the supernet and in stand-alone networks alike; without it both are as the
-            paper's searched networks.
+        norm: BatchNorm around the 1x1 convolutions of the networks that are trained in the end, as in the released
+            code. Those that are searched have none: with it, a hypernetwork was not seen to learn (results/smash.md).
         stem_kernel: of the first convolution.
         name: of the space.
     """
     sizes = sizes or BankSizes()
-    network = partial(_network, classes, channels, sizes, norm, stem_kernel)
-    return Space(network, name=name, grammar=BankGrammar(sizes))
+    searched, trained = (partial(_network, classes, channels, sizes, has_it, stem_kernel) for has_it in (False, norm))
+    grammar = BankGrammar(sizes)
+    stand_alone = Space(trained, name=name, grammar=grammar) if norm else None
+    return Space(searched, name=name, grammar=grammar, stand_alone=stand_alone)
 
 
 def small_memory_bank(*, classes: int = 10, channels: int = 1) -> Space:
