@@ -30,6 +30,8 @@ SHORT_RATE = 0.02
 """Adam's for architecture parameters, where there are fewer."""
 SMALL_HYPERNETWORK = HyperNetOptions(growth=8, layers=(3, 3, 2))
 """Of SMASH on spaces that are searched with fewer than ``LARGE`` evaluations: networks so small need no larger one."""
+SMALL_RATE = 3e-3
+"""Of Adam there: hundreds of steps instead of the paper's 90,000."""
 LARGE = 500
 POOL = 100
 """Of GreedyNAS on NAS-Bench-Macro (sampling.md 5.7); the paper's 1,000 on ImageNet are a third of a small space."""
@@ -112,10 +114,11 @@ def proxylessnas(settings: SPOS) -> ProxylessNAS:
 def smash(settings: SPOS) -> SMASH:
     """Return SMASH with as much training and as many evaluations: 5 random to 1 perturbed and 1 of the chain."""
     evaluations = settings.evolution.evaluations
-    varied = evaluations // 7
+    varied, is_large = evaluations // 7, evaluations >= LARGE
+    training = adam(dataclasses.replace(settings.training, warmup_epochs=0))
     return SMASH(
-        training=adam(dataclasses.replace(settings.training, warmup_epochs=0)),
-        hypernetwork=HyperNetOptions() if evaluations >= LARGE else SMALL_HYPERNETWORK,
+        training=training if is_large else dataclasses.replace(training, lr=SMALL_RATE, epsilon=1e-8),
+        hypernetwork=HyperNetOptions() if is_large else SMALL_HYPERNETWORK,
         perturbation=PerturbationOptions(random=evaluations - 2 * varied, perturbed=varied, chain=varied),
         rank_by=settings.rank_by,
         retraining=settings.retraining,

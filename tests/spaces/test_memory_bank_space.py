@@ -237,3 +237,13 @@ def test_the_voxel_space_takes_voxels() -> None:
     space = voxel_memory_bank()
     network = space.build(space.decisions.sample(np.random.default_rng(0)), seed=0).to("meta").eval()
     assert network(torch.empty(1, 1, 30, 30, 30, device="meta")).shape == (1, 10)
+
+
+def test_only_networks_that_are_trained_in_the_end_have_norms_inside_ops() -> None:
+    space = small_memory_bank()
+    architecture = space.decisions.sample(np.random.default_rng(0))
+    searched, trained = space.build(architecture, seed=0), space.stand_alone.build(architecture, seed=0)
+    assert not [name for name in searched.state_dict() if "norm_in" in name]
+    ops = sum(len(plan.ops) for plan in read_plans(architecture.as_dict(), SMALL))
+    assert len([name for name in trained.state_dict() if name.endswith("norm_in.weight")]) == ops
+    assert memory_bank(norm=False).stand_alone.name == "memory-bank"
