@@ -20,7 +20,7 @@ import torch
 from palmette.architecture import Architecture
 from palmette.costs.limits import Limits
 from palmette.data.images import Dataset
-from palmette.data.options import Augmentation
+from palmette.data.options import Augmentation, Splits
 from palmette.data.sources import load
 from palmette.evaluation.from_scratch import train_alone
 from palmette.evaluation.inherited import Inherited
@@ -85,7 +85,7 @@ def retrained(space: Space, data: Dataset, architecture: Architecture, seed: int
 
 def compare(seed: int) -> dict[str, dict[str, float]]:
     """Run both arms with one seed; return per arm what came out."""
-    data = load("digits", seed=seed)
+    data = load("digits", splits=Splits(), seed=seed)
     space, results = enas_macro(layers=6, filters=16, channels=1), {}
     table = feasible_table(space, data, Limits({}), seed=seed)
     for name, arm in ARMS.items():

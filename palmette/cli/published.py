@@ -36,7 +36,7 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]
         **proxyless.PUBLISHED,
     }
     mobiles = {name: partial(mobile, network) for name, network in layered.items()}
-    return {**shuffle, **mobiles, **_published_cells(), **_published_language_models()}
+    return {**shuffle, **mobiles, **_published_cells(), **_published_language_models(), **_released()}
 
 
 def _published_language_models() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:
@@ -67,6 +67,19 @@ def _published_cells() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, 
 
     small = {name: partial(make, genotype, False) for name, genotype in GENOTYPES.items()}
     return small | {f"{name}-imagenet": partial(make, genotype, True) for name, genotype in GENOTYPES.items()}
+
+
+def _released() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:
+    """Return the final networks of ENAS's released code, which are of no space here."""
+    import torch
+
+    from palmette.spaces.enas_released import PUBLISHED, MacroScript, MicroScript
+
+    def make(script: MacroScript | MicroScript) -> tuple[nn.Module, tuple[int, ...]]:
+        with torch.device("meta"):
+            return script.network(), (3, 32, 32)
+
+    return {name: partial(make, script) for name, script in PUBLISHED.items()}
 
 
 def published_anynets() -> Mapping[str, tuple[AnyNet, int]]:
