@@ -1,9 +1,9 @@
 """Peak memory of a step of ProxylessNAS beside that of one path and of the mixture of all options, by their number.
 
 Six layers of MobileNetV2 blocks, 16 channels, batch 8 at 32 x 32, one thread. A step of ProxylessNAS is one of the
-weights, which is that of one path, or one of the architecture, by two paths or by all. Each figure is the median of 3
-processes of their own, less what the process held before the supernet was made, less the weights of the options that do
-not run: peak resident memory (Linux).
+weights, which is that of one path, or one of the architecture, by two paths or by all. Each figure is the peak
+resident memory (Linux) of 2 steps in a process of their own, less what it held before the supernet was made, less the
+weights of the options that do not run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -29,7 +28,6 @@ from palmette.supernets.architecture_parameters import ArchitectureParameters
 LAYERS, WIDTH, BATCH = 6, 16, 8
 OPTIONS = (2, 4, 6)
 STEPS = ("one path", "two paths", "all paths", "mixture")
-PROCESSES = 3
 
 
 def main() -> None:
@@ -85,8 +83,7 @@ def _weights(supernet: Supernet, x: Tensor, labels: Tensor, choice: dict[str, in
 def _peak(step: str, count: int) -> float:
     """Return the peak resident memory in MB of 2 steps in a process of their own, less that before them."""
     command = [sys.executable, __file__, step, str(count)]
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(PROCESSES)]
-    return float(np.median([float(out) for out in runs]))
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _measure(step: str, count: int) -> None:

@@ -56,7 +56,9 @@ class Model:
         cost = ExpectedCost(job.summed, loss.cost)
         equal = {name: torch.full_like(p, 1 / len(p)) for name, p in parameters.probabilities().items()}
         limit = job.limits[loss.cost].high if loss.cost in job.limits else None
-        return Model(supernet, parameters, cost, loss, loss.target or limit or float(cost(equal)))
+        target = loss.target or limit or float(cost(equal))
+        loss(torch.ones(()), cost(equal).cpu(), target=target)  # refuses too large a unit now, not after the warm-up
+        return Model(supernet, parameters, cost, loss, target)
 
     def loss_of(self, turn: Turn, choice: Choice, probabilities: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of a choice on the turn's images, a scalar; ``probabilities`` weigh the cost."""

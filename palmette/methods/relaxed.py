@@ -6,9 +6,13 @@ cost; both are accounted for in forward passes of one image through an average n
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from palmette.architecture import Architecture
+from palmette.decisions import Categorical, Decisions
 from palmette.evaluation.inherited_text import inherited
 from palmette.methods.job import Found, Job
 from palmette.methods.single_path import SCORES, RankBy, run_arm
@@ -62,10 +66,21 @@ def cost_of_mixture(job: Job, share: int = 1) -> float:
     """Return how many average networks one pass through the mixture of all options costs, by FLOPs.
 
     With options on 1/``share`` of the channels, their FLOPs are divided by its square, as those of dense convolutions.
+    Of sizes, as widths, the largest runs for all; where several resolutions are run, the true cost is higher.
     """
     generator = np.random.default_rng(job.seed)
     drawn = [job.space.decisions.sample(generator) for _ in range(DRAWS)]
     average = float(np.mean([job.table(architecture)["flops"] for architecture in drawn]))
     column = list(job.summed.names).index("flops")
-    options = sum(float(rows[:, column].sum()) for rows in job.summed.options.values())
+    tables = {(name,): rows for name, rows in job.summed.options.items()} | dict(job.summed.joint)
+    options = sum(_of_all(rows[..., column], names, job.space.decisions) for names, rows in tables.items())
     return (float(job.summed.fixed[column]) + options / share**2) / average
+
+
+def _of_all(costs: npt.NDArray[Any], names: tuple[str, ...], decisions: Decisions) -> float:
+    """Return the sum of ``[options, options, ...]`` over options that run beside each other, the largest of sizes."""
+    for axis in reversed(range(len(names))):
+        decision = decisions.decisions[names[axis]]
+        is_size = isinstance(decision, Categorical) and decision.ordered
+        costs = costs.max(axis) if is_size else costs.sum(axis)
+    return float(costs)

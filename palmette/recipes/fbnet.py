@@ -8,9 +8,10 @@ as a cosine.
 from __future__ import annotations
 
 from palmette.data.options import Augmentation
+from palmette.methods.fbnet import FBNet
 from palmette.methods.spos import SPOS
 from palmette.recipes.mobile_choice import CROP_AND_FLIP
-from palmette.training.recipe import Recipe
+from palmette.training.recipe import ArchitectureRecipe, Recipe
 
 
 def fbnet() -> SPOS:
@@ -22,6 +23,21 @@ def fbnet() -> SPOS:
         retraining=Recipe(
             epochs=360, batch_size=256, lr=0.1, nesterov=False, weight_decay=4e-5, augmentation=CROP_AND_FLIP
         ),
+    )
+
+
+def fbnet_imagenet() -> FBNet:
+    """Return FBNet on 100 classes of ImageNet: 10 epochs of weights only, then 80 with a pass of the logits after each.
+
+    A fifth of the training part is for the logits (``--splits.validation 0.2``).
+    """
+    return FBNet(
+        training=fbnet().training,
+        architecture=ArchitectureRecipe(
+            lr=0.01, betas=(0.9, 0.999), weight_decay=5e-4, batch_size=192, cadence="epoch", warmup_epochs=10
+        ),
+        candidates=6,
+        retraining=fbnet().retraining,
     )
 
 

@@ -20,6 +20,10 @@ from palmette.methods.fbnet import FBNet
 from palmette.methods.job import Found, Job, feasible_table, opened
 from palmette.methods.proxylessnas import ProxylessNAS
 from palmette.progress import Silent
+from palmette.recipes.fbnet import fbnet_imagenet
+from palmette.recipes.proxyless import proxylessnas_imagenet
+from palmette.space import Space
+from palmette.spaces.fbnet_v2 import Axes, fbnet_v2
 from palmette.storage import checkpoint
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.recipe import ArchitectureRecipe, Recipe
@@ -60,10 +64,10 @@ class KilledAt(Silent):
 
 
 def searched(
-    method: Options, path: Path, *, flops: str = "1M", progress: Silent | None = None
+    method: Options, path: Path, *, flops: str = "1M", progress: Silent | None = None, made: Space | None = None
 ) -> tuple[Found, Job, dict[str, list[float]]]:
     """Return what was found, the job, and the learned probabilities."""
-    limits, tiny = Limits.from_mapping({"flops": flops}), space(3)
+    limits, tiny = Limits.from_mapping({"flops": flops}), made or space(3)
     table = feasible_table(tiny, dataset(), limits, seed=0)
     directory = RunDirectory.open(path, {"method": method.name})
     with opened(tiny, dataset(), table, limits, directory=directory, seed=0, progress=progress or Silent()) as job:
@@ -136,3 +140,34 @@ def test_impossible_options_are_refused() -> None:
         ProxylessNAS(rule="full")  # type: ignore[arg-type]
     with pytest.raises(PalmetteError, match="candidates = 0"):
         FBNet(candidates=0)
+
+
+def test_masks_and_resolutions_are_searched_within_a_limit_that_depends_on_all_of_them(tmp_path: Path) -> None:
+    """FBNetV2's space: a cost of a layer depends on its kind, on two widths and on the resolution."""
+    axes = Axes(
+        widths=((4, 8), (8, 12)),
+        depths=(1, 2),
+        strides=(1, 2),
+        expansions=(1.0, 2.0),
+        kinds=("k3R", "k5R"),
+        resolutions=(4, 8),
+        stem=4,
+        stem_stride=1,
+        last=8,
+    )
+    method = dataclasses.replace(METHODS["fbnet"], name="fbnetv2", candidates=1)
+    made = fbnet_v2(classes=2, channels=1, axes=axes)
+    found, job, learned = searched(method, tmp_path / "run", flops="50K", made=made)
+    assert job.table(found.best)["flops"] <= 50_000
+    assert learned.keys() == made.decisions.decisions.keys()
+    untouched = [name for name, p in learned.items() if len(p) > 1 and abs(p[0] - p[-1]) < 1e-4]
+    assert untouched == []  # a gradient has reached each
+
+
+def test_settings_for_imagenet_are_those_of_the_notes() -> None:
+    proxyless, fbnet = proxylessnas_imagenet(), fbnet_imagenet()
+    assert (proxyless.training.epochs, proxyless.architecture.warmup_epochs) == (40 + 120, 40)
+    assert (proxyless.architecture.lr, proxyless.architecture.every, proxyless.training.batch_size) == (1e-3, 5, 256)
+    assert (fbnet.training.epochs, fbnet.architecture.warmup_epochs, fbnet.candidates) == (90, 10, 6)
+    temperatures = [fbnet.temperature.at(epoch, 90) for epoch in (0, 10, 40, 80)]
+    assert temperatures == pytest.approx([5.0, 3.19, 0.826, 0.137], abs=5e-3)
