@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from palmette.errors import StorageError
+from palmette.export.apart import largest_difference
 from palmette.export.example import example
 
 TOLERANCE = 1e-5
@@ -38,10 +39,8 @@ def export_program(network: nn.Module, path: Path, input_shape: Sequence[int]) -
             batch = torch.export.Dim("batch")
             program = torch.export.export(network, (example(2, input_shape),), dynamic_shapes=({0: batch},))
             torch.export.save(program, part)
-            loaded = torch.export.load(part).module()
-        inputs = example(3, input_shape)
-        with torch.no_grad():
-            difference = float((network(inputs) - loaded(inputs)).abs().max())
+        load = f"network = torch.export.load({part.name!r}).module()"
+        difference = largest_difference(part, load, network, example(3, input_shape))
         if not difference <= TOLERANCE:
             raise StorageError(f"{path}: the program differs by {difference:.1e}, allowed is {TOLERANCE:.0e}; use ONNX")
         part.replace(path)

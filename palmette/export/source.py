@@ -8,17 +8,18 @@ must take the weights and give the same outputs.
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from palmette.errors import PalmetteError, StorageError
+from palmette.export.apart import largest_difference
 from palmette.export.example import example
 from palmette.export.weights import Card
 from palmette.storage.atomic import write_text
@@ -38,22 +39,33 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
 
     Args:
         network: plain, as ``Space.extract`` returns it; it is left as it is.
-        path: the ``.py`` file to write; its ``load`` reads the weights from a safetensors file.
+        path: the ``.py`` file to write, a name that Python can import; its ``load`` reads the weights from a safetensors file.
         card: what the network was trained on.
         about: lines for the file's docstring.
 
     Raises:
-        PalmetteError: a layer whose making cannot be told.
+        PalmetteError: a layer whose making cannot be told, or a file name that cannot be imported.
         StorageError: what the file builds differs from the network, or the file cannot be written.
     """
+    if not path.stem.isidentifier():
+        raise PalmetteError(f"{path}: Python cannot import a file of that name; give one such as network.py")
     text = python_source(network, card, about=about)
-    difference = _difference(text, network, card.input_shape)
-    if not difference <= TOLERANCE:
-        raise StorageError(
-            f"{path}: the network that the file builds differs by {difference:.1e}, allowed is {TOLERANCE:.0e}; "
-            "export it as ONNX or as a program instead"
-        )
-    write_text(path, text)
+    alone = copy.deepcopy(network).cpu().eval()
+    part = path.with_name(f"{path.stem}_part.py")
+    try:
+        write_text(part, text)
+        load = f"from {part.stem} import load; network = load('weights.safetensors')"
+        difference = largest_difference(part, load, alone, example(2, card.input_shape))
+        if not difference <= TOLERANCE:
+            raise StorageError(
+                f"{path}: the network that the file builds differs by {difference:.1e}, allowed is {TOLERANCE:.0e}; "
+                "export it as ONNX or as a program instead"
+            )
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: it cannot be written ({error.strerror}); give another file") from None
+    finally:
+        part.unlink(missing_ok=True)
     return difference
 
 
@@ -136,7 +148,7 @@ class _Writer:
 def _parts_of(module: nn.Module) -> list[tuple[str, Any]]:
     """Return the module's own parameters and buffers as expressions, and its children as they are, by name."""
     parts: list[tuple[str, Any]] = [
-        (key, f"nn.Parameter(torch.empty({', '.join(map(str, tensor.shape))}))")
+        (key, f"nn.Parameter(torch.empty({', '.join(map(str, tensor.shape)) or '()'}))")
         for key, tensor in module.named_parameters(recurse=False)
     ]
     for key, tensor in module.named_buffers(recurse=False):
@@ -221,6 +233,14 @@ def _layer(module: nn.Module, name: str) -> str:
             value = _simple(str(keyword.arg), ast.literal_eval(keyword.value))
             if keyword.arg not in defaults or defaults[keyword.arg] != value:
                 arguments.append(f"{keyword.arg}={value!r}")
+        told = {keyword.arg for keyword in call.keywords} | set(list(defaults)[: len(call.args)])
+        arguments += [  # such as the count_include_pad of AvgPool2d, of which its text is silent
+            f"{key}={vars(module)[key]!r}"
+            for key, default in defaults.items()
+            if key not in told
+            and isinstance(vars(module).get(key), bool | int | float)
+            and vars(module)[key] != default
+        ]
     except (SyntaxError, ValueError, AssertionError):
         raise PalmetteError(
             f"{name}: {type(module).__name__} does not say how it is made; use ONNX or a program"
@@ -231,26 +251,6 @@ def _layer(module: nn.Module, name: str) -> str:
 def _simple(key: str, value: Any) -> Any:
     same = isinstance(value, tuple) and len(set(value)) == 1
     return value[0] if same and key in SQUARE else value
-
-
-def _difference(text: str, network: nn.Module, input_shape: Sequence[int]) -> float:
-    """Run the file's text, give what it builds the weights, and return the largest difference of outputs."""
-    built = _run(text)["build"]().eval()
-    state = {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()}
-    built.load_state_dict(state)
-    images = example(2, input_shape)
-    was_training, device = network.training, next(iter(state.values())).device
-    with torch.no_grad():
-        expected = network.eval()(images.to(device))
-        network.train(was_training)
-        return float((built(images) - expected.cpu()).abs().max())
-
-
-def _run(text: str) -> Mapping[str, Any]:
-    """Run a file that was just made here; nothing that anybody else wrote is ever run."""
-    names: dict[str, Any] = {"__name__": "exported_network"}
-    exec(compile(text, "exported_network.py", "exec"), names)
-    return names
 
 
 _PARTS = '''

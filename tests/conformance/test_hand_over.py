@@ -42,8 +42,12 @@ def extracted(name: str) -> tuple[nn.Module, Architecture, tuple[int, int, int]]
     return space.extract(supernet.eval(), architecture), architecture, shape
 
 
+IMAGES = [name for name, (_, shape) in SPACES.items() if len(shape) > 1]
+"""Language models carry a state over time, for which there is no such form yet."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_every_form_of_a_network_gives_its_outputs(name: str, tmp_path: Path) -> None:
     network, architecture, shape = extracted(name)
     card = Card(architecture, "data", ("a", "b"), shape, (0.5,) * shape[0], (0.25,) * shape[0])

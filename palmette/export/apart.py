@@ -1,0 +1,56 @@
+"""A second opinion on an exported file: another process, in which palmette cannot be imported, runs it.
+
+So a file is judged as its reader will use it, and nothing that was read from a file runs in this process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from palmette.errors import StorageError
+
+_PROGRAM = """
+import sys, warnings
+warnings.simplefilter("ignore")
+sys.modules["palmette"] = None
+import torch
+from safetensors.torch import load_file
+{load}
+tensors = load_file("tensors.safetensors")
+with torch.no_grad():
+    print(float((network(tensors["inputs"]) - tensors["outputs"]).abs().max()))
+"""
+
+
+def largest_difference(file: Path, load: str, network: nn.Module, inputs: Tensor) -> float:
+    """Return how far the outputs of what ``file`` holds are from the network's, at most.
+
+    Args:
+        file: just written here.
+        load: a line of Python that binds ``network``, run in a folder that holds a copy of the file and the weights as
+            ``weights.safetensors``.
+        network: in evaluation mode, on the CPU.
+        inputs: ``[batch, ...]``.
+
+    Raises:
+        StorageError: the file cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as name, torch.no_grad():
+        folder = Path(name)
+        (folder / file.name).write_bytes(file.read_bytes())
+        state = {key: tensor.detach().clone().contiguous() for key, tensor in network.state_dict().items()}
+        save_file(state, folder / "weights.safetensors")
+        save_file({"inputs": inputs, "outputs": network(inputs).contiguous()}, folder / "tensors.safetensors")
+        command = [sys.executable, "-c", _PROGRAM.format(load=load)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
+        raise StorageError(f"{file}: what was written cannot be used ({why}); use another form of export")
+    return float(done.stdout)
