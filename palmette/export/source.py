@@ -39,7 +39,7 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
 
     Args:
         network: plain, as ``Space.extract`` returns it; it is left as it is.
-        path: the ``.py`` file to write, a name that Python can import; its ``load`` reads the weights from a safetensors file.
+        path: the ``.py`` file to write, of a name that Python can import; its ``load`` reads a safetensors file.
         card: what the network was trained on.
         about: lines for the file's docstring.
 

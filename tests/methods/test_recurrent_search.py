@@ -123,4 +123,4 @@ def test_data_of_the_wrong_kind_are_refused(
 
 def test_a_language_model_is_not_exported_to_onnx(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(finished), "--onnx", str(finished / "x.onnx")]) == 2
-    assert "has no ONNX form here" in capsys.readouterr().err
+    assert "a language model's loop over time has no such form" in capsys.readouterr().err
