@@ -109,6 +109,8 @@ def _ranges(figure: Figure, shown: Mapping[str, Sequence[float]], errors: np.nda
         axes.set_xlabel(key)
         if key in ("b", "g"):
             axes.set_xscale("log", base=2)
+        else:
+            axes.locator_params(axis="x", nbins=4)
     rows[0].set_ylabel("error (%)")
 
 

@@ -63,6 +63,8 @@ def _drawn(trend: Mapping[str, Any]) -> str:
             axes.set_yscale("log")
         for axes in rows:
             axes.set_xscale("log")
+            axes.set_xticks(flops, [f"{value:.2g}" for value in flops])
+            axes.set_xticks([], minor=True)
             axes.set_xlabel("MFLOPs", color=FAINT_INK)
 
     return svg(draw, 2.2 * (len(keys) + len(LAWS)), 2.6)
