@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from palmette.cli.main import parse
-from palmette.cli.names import METHODS, SPACES
+from palmette.cli.method_names import METHODS
+from palmette.cli.names import SPACES
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""The one table of names: what the command line calls each space and method, and how to build it.
+"""The table of spaces: what the command line calls each, how it is built, and the settings it is searched with.
 
-A method is one options dataclass, which is what ``palmette search --method NAME`` shows and takes, and a function that
-makes its settings from those a space has. No torch until something is built.
+No torch until something is built.
 """
 
 from __future__ import annotations
@@ -11,18 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from palmette.cli import space_builders
 from palmette.errors import DataError, PalmetteError
-from palmette.methods.darts import DARTS
-from palmette.methods.enas import ENAS
-from palmette.methods.fairnas import FairNAS
-from palmette.methods.fbnet import FBNet
-from palmette.methods.greedynas import GreedyNAS
-from palmette.methods.proxylessnas import ProxylessNAS
-from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
-from palmette.recipes import differentiable
 from palmette.recipes import memory_bank as memory_bank_recipes
-from palmette.recipes import methods as settings_of
 from palmette.recipes.darts import darts as darts_recipe
 from palmette.recipes.darts import darts_imagenet as darts_imagenet_recipe
 from palmette.recipes.darts import darts_small as darts_small_recipe
@@ -46,7 +37,6 @@ from palmette.recipes.small_images import small_widths as small_widths_recipe
 
 if TYPE_CHECKING:
     from palmette.data.text import Data
-    from palmette.methods.job import Method
     from palmette.space import Space
 
 T = TypeVar("T")
@@ -81,18 +71,6 @@ class NamedSpace:
         return shape if resolution is None else (shape[0], resolution, resolution)
 
 
-@dataclass(frozen=True)
-class NamedMethod:
-    """A method as the command line offers it."""
-
-    summary: str
-    paper: str
-    options: type[Method]
-    """A dataclass."""
-    settings: Callable[[SPOS], Method]
-    """Makes its options from a space's settings for SPOS."""
-
-
 def named(table: Mapping[str, T], name: str, what: str) -> T:
     """Return the entry, or say in one line what there is."""
     if name not in table:
@@ -100,204 +78,6 @@ def named(table: Mapping[str, T], name: str, what: str) -> T:
         cure = f"; did you mean {near[0]!r}?" if near else f"; 'palmette {what}s' describes them"
         raise PalmetteError(f"unknown {what} {name!r}; allowed are {', '.join(table)}{cure}")
     return table[name]
-
-
-def _small_images(classes: int, channels: int) -> Space:
-    from palmette.spaces.small_images import small_images
-
-    return small_images(classes=classes, channels=channels)
-
-
-def _nas_bench_macro(classes: int, channels: int) -> Space:
-    from palmette.spaces.nas_bench_macro import nas_bench_macro
-
-    return nas_bench_macro(classes=classes, channels=channels)
-
-
-def _nas_bench_201(classes: int, channels: int) -> Space:
-    from palmette.spaces.nas_bench_201 import nas_bench_201
-
-    return nas_bench_201(classes=classes, channels=channels)
-
-
-def _shuffle_choice(classes: int, channels: int) -> Space:
-    from palmette.spaces.shuffle_choice import shuffle_choice
-
-    return shuffle_choice(classes=classes, channels=channels)
-
-
-def _shuffle_channels(classes: int, channels: int) -> Space:
-    from palmette.spaces.shuffle_channels import shuffle_channels
-
-    return shuffle_channels(classes=classes, channels=channels)
-
-
-def _shuffle_joint(classes: int, channels: int) -> Space:
-    from palmette.spaces.shuffle_channels import shuffle_joint
-
-    return shuffle_joint(classes=classes, channels=channels)
-
-
-def _small_widths(classes: int, channels: int) -> Space:
-    from palmette.spaces.small_widths import small_widths
-
-    return small_widths(classes=classes, channels=channels)
-
-
-def _resnet18_bits(classes: int, channels: int) -> Space:
-    from palmette.spaces.resnet_bits import resnet_bits
-
-    return resnet_bits(18, classes=classes, channels=channels)
-
-
-def _resnet34_bits(classes: int, channels: int) -> Space:
-    from palmette.spaces.resnet_bits import resnet_bits
-
-    return resnet_bits(34, classes=classes, channels=channels)
-
-
-def _small_bits(classes: int, channels: int) -> Space:
-    from palmette.spaces.resnet_bits import small_bits
-
-    return small_bits(classes=classes, channels=channels)
-
-
-def _greedy_mobile(classes: int, channels: int) -> Space:
-    from palmette.spaces.mobile_choice import greedy_mobile
-
-    return greedy_mobile(classes=classes, channels=channels)
-
-
-def _greedy_mobile_se(classes: int, channels: int) -> Space:
-    from palmette.spaces.mobile_choice import greedy_mobile_se
-
-    return greedy_mobile_se(classes=classes, channels=channels)
-
-
-def _fair_mobile(classes: int, channels: int) -> Space:
-    from palmette.spaces.mobile_choice import fair_mobile
-
-    return fair_mobile(classes=classes, channels=channels)
-
-
-def _fbnet(classes: int, channels: int) -> Space:
-    from palmette.spaces.fbnet import fbnet
-
-    return fbnet(classes=classes, channels=channels)
-
-
-def _fbnet_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.fbnet import fbnet_small
-
-    return fbnet_small(classes=classes, channels=channels)
-
-
-def _fbnet_v2(classes: int, channels: int) -> Space:
-    from palmette.spaces.fbnet_v2 import fbnet_v2
-
-    return fbnet_v2(classes=classes, channels=channels)
-
-
-def _fbnet_v2_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.fbnet_v2 import fbnet_v2_small
-
-    return fbnet_v2_small(classes=classes, channels=channels)
-
-
-def _proxyless(classes: int, channels: int) -> Space:
-    from palmette.spaces.proxyless import proxyless
-
-    return proxyless(classes=classes, channels=channels)
-
-
-def _proxyless_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.proxyless import proxyless_small
-
-    return proxyless_small(classes=classes, channels=channels)
-
-
-def _memory_bank(classes: int, channels: int) -> Space:
-    from palmette.spaces.memory_bank import memory_bank
-
-    return memory_bank(classes=classes, channels=channels)
-
-
-def _memory_bank_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.memory_bank import small_memory_bank
-
-    return small_memory_bank(classes=classes, channels=channels)
-
-
-def _memory_bank_voxels(classes: int, channels: int) -> Space:
-    from palmette.spaces.memory_bank import voxel_memory_bank
-
-    return voxel_memory_bank(classes=classes, channels=channels)
-
-
-def _darts(classes: int, channels: int) -> Space:
-    from palmette.spaces.darts import darts
-
-    return darts(classes=classes, channels=channels)
-
-
-def _darts_imagenet(classes: int, channels: int) -> Space:
-    from palmette.spaces.darts import darts_imagenet
-
-    return darts_imagenet(classes=classes, channels=channels)
-
-
-def _darts_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.darts import darts_small
-
-    return darts_small(classes=classes, channels=channels)
-
-
-def _enas_recurrent(words: int, channels: int) -> Space:
-    from palmette.spaces.recurrent_cell import enas_cells
-
-    return enas_cells(words)
-
-
-def _enas_recurrent_small(words: int, channels: int) -> Space:
-    from palmette.spaces.recurrent_cell import SMALL, enas_cells
-
-    return enas_cells(words, SMALL, name="enas-recurrent-small")
-
-
-def _darts_recurrent(words: int, channels: int) -> Space:
-    from palmette.spaces.recurrent_cell import darts_cells
-
-    return darts_cells(words)
-
-
-def _darts_recurrent_small(words: int, channels: int) -> Space:
-    from palmette.spaces.recurrent_cell import SMALL, darts_cells
-
-    return darts_cells(words, SMALL, name="darts-recurrent-small")
-
-
-def _enas_macro(classes: int, channels: int) -> Space:
-    from palmette.spaces.enas_macro import enas_macro
-
-    return enas_macro(classes=classes, channels=channels)
-
-
-def _enas_macro_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.enas_macro import enas_macro
-
-    return enas_macro(classes=classes, channels=channels, layers=6, filters=16)
-
-
-def _enas_micro(classes: int, channels: int) -> Space:
-    from palmette.spaces.enas_micro import FINAL, enas_micro
-
-    return enas_micro(classes=classes, channels=channels, final=FINAL)
-
-
-def _enas_micro_small(classes: int, channels: int) -> Space:
-    from palmette.spaces.enas_micro import Network, enas_micro
-
-    return enas_micro(classes=classes, channels=channels, nodes=5, searched=Network(cells=3, filters=8))
 
 
 _ENAS = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018"
@@ -310,7 +90,7 @@ SPACES = {
         _ENAS,
         (1,),
         10_000,
-        _enas_recurrent,
+        space_builders.enas_recurrent,
         enas_recurrent,
     ),
     "enas-recurrent-small": NamedSpace(
@@ -318,7 +98,7 @@ SPACES = {
         _ENAS,
         (1,),
         10_000,
-        _enas_recurrent_small,
+        space_builders.enas_recurrent_small,
         small_recurrent,
         threads=1,
     ),
@@ -327,7 +107,7 @@ SPACES = {
         _DARTS,
         (1,),
         10_000,
-        _darts_recurrent,
+        space_builders.darts_recurrent,
         darts_recurrent,
     ),
     "darts-recurrent-small": NamedSpace(
@@ -335,7 +115,7 @@ SPACES = {
         _DARTS,
         (1,),
         10_000,
-        _darts_recurrent_small,
+        space_builders.darts_recurrent_small,
         small_recurrent,
         threads=1,
     ),
@@ -344,7 +124,7 @@ SPACES = {
         "this library's default",
         (1, 8, 8),
         10,
-        _small_images,
+        space_builders.small_images,
         small_images_recipe,
         threads=1,  # layers this small gain little from a second one, and lose much where another process needs it
     ),
@@ -353,7 +133,7 @@ SPACES = {
         "this library's, after the channel search of Guo et al., ECCV 2020",
         (1, 8, 8),
         10,
-        _small_widths,
+        space_builders.small_widths,
         small_widths_recipe,
         threads=1,
     ),
@@ -362,7 +142,7 @@ SPACES = {
         "this library's, after the mixed-precision search of Guo et al., ECCV 2020",
         (1, 8, 8),
         10,
-        _small_bits,
+        space_builders.small_bits,
         small_bits_recipe,
         threads=1,
     ),
@@ -371,7 +151,7 @@ SPACES = {
         "Su et al., Prioritized Architecture Sampling with Monto-Carlo Tree Search, CVPR 2021",
         (3, 32, 32),
         10,
-        _nas_bench_macro,
+        space_builders.nas_bench_macro,
         nas_bench_macro_recipe,
     ),
     "nas-bench-201": NamedSpace(
@@ -379,7 +159,7 @@ SPACES = {
         "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020",
         (3, 32, 32),
         10,
-        _nas_bench_201,
+        space_builders.nas_bench_201,
         nas_bench_201_recipe,
     ),
     "shuffle-choice": NamedSpace(
@@ -387,7 +167,7 @@ SPACES = {
         "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
         (3, 224, 224),
         1000,
-        _shuffle_choice,
+        space_builders.shuffle_choice,
         shuffle_choice_recipe,
     ),
     "shuffle-channels": NamedSpace(
@@ -395,7 +175,7 @@ SPACES = {
         "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
         (3, 224, 224),
         1000,
-        _shuffle_channels,
+        space_builders.shuffle_channels,
         shuffle_channels_recipe,
     ),
     "shuffle-joint": NamedSpace(
@@ -403,7 +183,7 @@ SPACES = {
         "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
         (3, 224, 224),
         1000,
-        _shuffle_joint,
+        space_builders.shuffle_joint,
         shuffle_channels_recipe,
     ),
     "resnet18-bits": NamedSpace(
@@ -411,7 +191,7 @@ SPACES = {
         "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
         (3, 224, 224),
         1000,
-        _resnet18_bits,
+        space_builders.resnet18_bits,
         resnet_bits_recipe,
     ),
     "resnet34-bits": NamedSpace(
@@ -419,7 +199,7 @@ SPACES = {
         "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020",
         (3, 224, 224),
         1000,
-        _resnet34_bits,
+        space_builders.resnet34_bits,
         resnet_bits_recipe,
     ),
     "greedy-mobile": NamedSpace(
@@ -427,7 +207,7 @@ SPACES = {
         "You et al., GreedyNAS: Towards Fast One-Shot NAS with Greedy Supernet, CVPR 2020",
         (3, 224, 224),
         1000,
-        _greedy_mobile,
+        space_builders.greedy_mobile,
         greedy_mobile_recipe,
     ),
     "greedy-mobile-se": NamedSpace(
@@ -435,7 +215,7 @@ SPACES = {
         "You et al., GreedyNAS: Towards Fast One-Shot NAS with Greedy Supernet, CVPR 2020",
         (3, 224, 224),
         1000,
-        _greedy_mobile_se,
+        space_builders.greedy_mobile_se,
         greedy_mobile_recipe,
     ),
     "fair-mobile": NamedSpace(
@@ -443,7 +223,7 @@ SPACES = {
         "Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing NAS, ICCV 2021",
         (3, 224, 224),
         1000,
-        _fair_mobile,
+        space_builders.fair_mobile,
         fair_mobile_recipe,
     ),
     "fbnet": NamedSpace(
@@ -451,7 +231,7 @@ SPACES = {
         "Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable NAS, CVPR 2019",
         (3, 224, 224),
         1000,
-        _fbnet,
+        space_builders.fbnet,
         fbnet_recipe,
     ),
     "fbnet-small": NamedSpace(
@@ -459,7 +239,7 @@ SPACES = {
         "Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable NAS, CVPR 2019",
         (3, 32, 32),
         10,
-        _fbnet_small,
+        space_builders.fbnet_small,
         small_mobile_recipe,
     ),
     "fbnet-v2": NamedSpace(
@@ -467,7 +247,7 @@ SPACES = {
         "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020",
         (3, 224, 224),
         1000,
-        _fbnet_v2,
+        space_builders.fbnet_v2,
         fbnet_recipe,
     ),
     "fbnet-v2-small": NamedSpace(
@@ -475,7 +255,7 @@ SPACES = {
         "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020",
         (1, 8, 8),
         10,
-        _fbnet_v2_small,
+        space_builders.fbnet_v2_small,
         small_images_recipe,
         threads=1,
     ),
@@ -484,7 +264,7 @@ SPACES = {
         "Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019",
         (3, 224, 224),
         1000,
-        _proxyless,
+        space_builders.proxyless,
         proxyless_recipe,
     ),
     "proxyless-small": NamedSpace(
@@ -492,7 +272,7 @@ SPACES = {
         "Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019",
         (3, 32, 32),
         10,
-        _proxyless_small,
+        space_builders.proxyless_small,
         small_mobile_recipe,
     ),
     "darts": NamedSpace(
@@ -500,7 +280,7 @@ SPACES = {
         "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019",
         (3, 32, 32),
         10,
-        _darts,
+        space_builders.darts,
         darts_recipe,
     ),
     "darts-imagenet": NamedSpace(
@@ -508,7 +288,7 @@ SPACES = {
         "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019",
         (3, 224, 224),
         1000,
-        _darts_imagenet,
+        space_builders.darts_imagenet,
         darts_imagenet_recipe,
     ),
     "darts-small": NamedSpace(
@@ -516,7 +296,7 @@ SPACES = {
         "this library, after DARTS",
         (3, 32, 32),
         10,
-        _darts_small,
+        space_builders.darts_small,
         darts_small_recipe,
     ),
     "memory-bank": NamedSpace(
@@ -524,7 +304,7 @@ SPACES = {
         SMASH_PAPER,
         (3, 32, 32),
         10,
-        _memory_bank,
+        space_builders.memory_bank,
         memory_bank_recipes.cifar,
     ),
     "memory-bank-small": NamedSpace(
@@ -532,7 +312,7 @@ SPACES = {
         SMASH_PAPER,
         (1, 8, 8),
         10,
-        _memory_bank_small,
+        space_builders.memory_bank_small,
         memory_bank_recipes.small,
         threads=1,
     ),
@@ -541,7 +321,7 @@ SPACES = {
         SMASH_PAPER,
         (1, 30, 30, 30),
         10,
-        _memory_bank_voxels,
+        space_builders.memory_bank_voxels,
         memory_bank_recipes.modelnet10,
     ),
     "enas-macro": NamedSpace(
@@ -549,7 +329,7 @@ SPACES = {
         _ENAS,
         (3, 32, 32),
         10,
-        _enas_macro,
+        space_builders.enas_macro,
         enas_macro_recipe,
     ),
     "enas-macro-small": NamedSpace(
@@ -557,7 +337,7 @@ SPACES = {
         _ENAS,
         (3, 32, 32),
         10,
-        _enas_macro_small,
+        space_builders.enas_macro_small,
         enas_small_recipe,
     ),
     "enas-micro": NamedSpace(
@@ -565,7 +345,7 @@ SPACES = {
         _ENAS,
         (3, 32, 32),
         10,
-        _enas_micro,
+        space_builders.enas_micro,
         enas_micro_recipe,
     ),
     "enas-micro-small": NamedSpace(
@@ -573,105 +353,7 @@ SPACES = {
         _ENAS,
         (3, 32, 32),
         10,
-        _enas_micro_small,
+        space_builders.enas_micro_small,
         enas_small_recipe,
     ),
 }
-
-METHODS: Mapping[str, NamedMethod] = {
-    "spos": NamedMethod(
-        "uniform single-path supernet, evolution under limits",
-        "Guo et al., ECCV 2020, arXiv 1904.00420",
-        SPOS,
-        settings_of.spos,
-    ),
-    "fairnas": NamedMethod(
-        "every option trained equally often, several objectives by NSGA-II",
-        "Chu et al., ICCV 2021, arXiv 1907.01845",
-        FairNAS,
-        settings_of.fairnas,
-    ),
-    "greedynas": NamedMethod(
-        "only promising paths trained, NSGA-II from their pool",
-        "You et al., CVPR 2020, arXiv 2003.11236",
-        GreedyNAS,
-        settings_of.greedynas,
-    ),
-    "fbnet": NamedMethod(
-        "Gumbel-softmax mixtures, FLOPs or latency in the loss",
-        "Wu et al., CVPR 2019, arXiv 1812.03443",
-        FBNet,
-        settings_of.fbnet,
-    ),
-    "fbnetv2": NamedMethod(
-        "the same over masks of channels and subsampled inputs, for spaces with widths and resolutions",
-        "Wan et al., CVPR 2020, arXiv 2004.05565",
-        FBNet,
-        settings_of.fbnetv2,
-    ),
-    "proxylessnas": NamedMethod(
-        "one path in memory, its probabilities learned through binary gates, expected cost in the loss",
-        "Cai et al., ICLR 2019, arXiv 1812.00332",
-        ProxylessNAS,
-        settings_of.proxylessnas,
-    ),
-    "smash": NamedMethod(
-        "weights generated from a description of the architecture, random search and perturbations",
-        "Brock et al., ICLR 2018, arXiv 1708.05344",
-        SMASH,
-        settings_of.smash,
-    ),
-    "enas": NamedMethod(
-        "paths drawn by an LSTM controller that learns by policy gradient",
-        "Pham et al., ICML 2018, arXiv 1802.03268",
-        ENAS,
-        settings_of.enas,
-    ),
-    "darts": NamedMethod(
-        "a mixture of all options, its weights learned by gradient; first or second order",
-        "Liu et al., ICLR 2019, arXiv 1806.09055",
-        DARTS,
-        differentiable.darts,
-    ),
-    "r-darts": NamedMethod(
-        "DARTS that stops when the Hessian of the architecture says that it collapses",
-        "Zela et al., ICLR 2020, arXiv 1909.09656",
-        DARTS,
-        differentiable.r_darts,
-    ),
-    "gdas": NamedMethod(
-        "one drawn option at a time, gradients straight through",
-        "Dong & Yang, CVPR 2019, arXiv 1910.04465",
-        DARTS,
-        differentiable.gdas,
-    ),
-    "pc-darts": NamedMethod(
-        "DARTS on a part of the channels, for spaces that know their channels",
-        "Xu et al., ICLR 2020, arXiv 1907.05737",
-        DARTS,
-        differentiable.pc_darts,
-    ),
-    "darts-minus": NamedMethod(
-        "DARTS with an auxiliary skip connection that fades away",
-        "Chu et al., ICLR 2021, arXiv 2009.01027",
-        DARTS,
-        differentiable.darts_minus,
-    ),
-    "fairdarts": NamedMethod(
-        "DARTS with independent weights, driven to 0 or 1",
-        "Chu et al., ECCV 2020, arXiv 1911.12126",
-        DARTS,
-        differentiable.fairdarts,
-    ),
-    "drnas": NamedMethod(
-        "DARTS with weights drawn from a Dirichlet distribution",
-        "Chen et al., ICLR 2021, arXiv 2006.10355",
-        DARTS,
-        differentiable.drnas,
-    ),
-}
-
-
-def settings(method: str, space: str) -> Method:
-    """Return the options of a method as the space's recipe sets them."""
-    return named(METHODS, method, "method").settings(named(SPACES, space, "space").spos())

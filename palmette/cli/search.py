@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 import tyro
 
 from palmette.cli.main import parse
-from palmette.cli.names import METHODS, SPACES, named, settings
+from palmette.cli.method_names import METHODS, settings
+from palmette.cli.names import SPACES, named
 from palmette.data.options import Splits
 from palmette.errors import PalmetteError
 from palmette.methods.options import AuditOptions

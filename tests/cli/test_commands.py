@@ -19,7 +19,8 @@ from tiny import QUICK
 
 from palmette.architecture import Architecture
 from palmette.cli.main import COMMANDS, main
-from palmette.cli.names import METHODS, SPACES
+from palmette.cli.method_names import METHODS
+from palmette.cli.names import SPACES
 from palmette.data.options import SOURCES
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from palmette.cli.names import METHODS, SPACES, settings
+from palmette.cli.method_names import METHODS, settings
+from palmette.cli.names import SPACES
 from palmette.cli.search import Search, parse_search
 from palmette.errors import PalmetteError
 from palmette.methods.fairnas import FairNAS

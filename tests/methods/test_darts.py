@@ -12,7 +12,7 @@ import torch
 
 import palmette as pm
 import palmette.training.loop as loop
-from palmette.cli.names import settings
+from palmette.cli.method_names import settings
 from palmette.costs.limits import Limits
 from palmette.data.images import Dataset
 from palmette.errors import ArchitectureError, PalmetteError
