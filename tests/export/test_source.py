@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
@@ -14,6 +17,16 @@ from palmette.errors import PalmetteError
 from palmette.export.source import export_source, python_source
 from palmette.export.weights import Card
 from palmette.plain import plain
+
+CHECK = """
+import sys, torch
+sys.modules["palmette"] = None  # importing it would fail
+from network import INPUT_SHAPE, load, normalised
+inputs, expected = torch.load("inputs.pt", weights_only=True), torch.load("outputs.pt", weights_only=True)
+with torch.no_grad():
+    print(float((load("network.safetensors")(inputs) - expected).abs().max()))
+assert normalised(torch.zeros(1, *INPUT_SHAPE, dtype=torch.uint8)).shape == (1, *INPUT_SHAPE)
+"""
 
 CARD = Card(Architecture("s", (("a", "b"),)), "data", ("x",), (4, 6, 6), (0.5,) * 4, (0.2,) * 4)
 
@@ -63,3 +76,21 @@ def test_what_cannot_be_told_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(PalmetteError, match=r"network\.0: Branching cannot be traced .* use ONNX or a program"):
         export_source(nn.Sequential(Branching()), tmp_path / "network.py", CARD)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_file_alone_loads_the_weights_in_a_process_without_palmette(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), plain(shuffle_block(4, 4, kernel=3, inner=8))).eval()
+    export_source(network, tmp_path / "network.py", CARD)
+    save_file(network.state_dict(), tmp_path / "network.safetensors")
+    inputs = torch.randn(3, 4, 6, 6)
+    torch.save(inputs, tmp_path / "inputs.pt")
+    torch.save(network(inputs).detach(), tmp_path / "outputs.pt")
+    alone = [sys.executable, "-c", CHECK]
+    done = subprocess.run(alone, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e-6
+
+
+def test_a_file_name_that_python_cannot_import_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PalmetteError, match=r"my-net\.py: Python cannot import a file of that name"):
+        export_source(nn.Identity(), tmp_path / "my-net.py", CARD)
