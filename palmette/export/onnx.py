@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from palmette.errors import MissingExtraError, StorageError
+from palmette.errors import MissingExtraError
+from palmette.export.checked import write_checked
 from palmette.export.example import example
 
 TOLERANCE = 1e-4
@@ -36,21 +37,13 @@ def export_onnx(network: nn.Module, path: Path, input_shape: Sequence[int]) -> f
     if missing:
         raise MissingExtraError(f"ONNX export needs {', '.join(missing)}; run: pip install palmette[onnx]")
     network = copy.deepcopy(network).cpu().eval()
-    part = path.with_name(path.name + ".part")
-    try:
+
+    def check(part: Path) -> float:
         _write(network, part, example(2, input_shape))
-        difference = max(_difference(network, part, example(count, input_shape)) for count in (1, 3))
-        if not difference <= TOLERANCE:
-            raise StorageError(
-                f"onnx {path}: ONNX Runtime differs from the network by {difference:.1e}, allowed is {TOLERANCE:.0e}; "
-                "try other versions of onnx, onnxscript and onnxruntime"
-            )
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"onnx {path}: it cannot be written ({error.strerror}); give another file") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return difference
+        return max(_difference(network, part, example(count, input_shape)) for count in (1, 3))
+
+    cure = "try other versions of onnx, onnxscript and onnxruntime"
+    return write_checked(path, f"{path.name}.part", check, tolerance=TOLERANCE, cure=cure)
 
 
 def _write(network: nn.Module, path: Path, images: torch.Tensor) -> None:

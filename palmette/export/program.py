@@ -12,6 +12,7 @@ from torch import nn
 
 from palmette.errors import StorageError
 from palmette.export.apart import largest_difference
+from palmette.export.checked import write_checked
 from palmette.export.example import example
 
 TOLERANCE = 1e-5
@@ -31,24 +32,20 @@ def export_program(network: nn.Module, path: Path, input_shape: Sequence[int]) -
             file cannot be written; nothing new is left, and an earlier file is intact.
     """
     network = copy.deepcopy(network).cpu().eval()
-    part = path.with_name(f"{path.stem}.part.pt2")  # torch insists on the ending
-    try:
+
+    def check(part: Path) -> float:
         with warnings.catch_warnings():
             for category in (DeprecationWarning, FutureWarning):  # torch's own use of what it will retire
                 warnings.filterwarnings("ignore", category=category, module=r"(torch|copyreg)\b")
             batch = torch.export.Dim("batch")
-            program = torch.export.export(network, (example(2, input_shape),), dynamic_shapes=({0: batch},))
+            try:
+                program = torch.export.export(network, (example(2, input_shape),), dynamic_shapes=({0: batch},))
+            except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
+                why = " ".join(str(error).split())[:200]
+                raise StorageError(f"{path}: torch cannot export the network ({why}); use another form") from None
             torch.export.save(program, part)
         load = f"network = torch.export.load({part.name!r}).module()"
-        difference = largest_difference(part, load, network, example(3, input_shape))
-        if not difference <= TOLERANCE:
-            raise StorageError(f"{path}: the program differs by {difference:.1e}, allowed is {TOLERANCE:.0e}; use ONNX")
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"program {path}: it cannot be written ({error.strerror}); give another file") from None
-    except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise StorageError(f"program {path}: torch cannot write it ({why}); use --python or ONNX") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return difference
+        return largest_difference(part, load, network, example(3, input_shape))
+
+    part = f"{path.stem}.part.pt2"  # torch insists on the ending
+    return write_checked(path, part, check, tolerance=TOLERANCE, cure="export it as ONNX instead")

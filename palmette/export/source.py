@@ -18,8 +18,9 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from palmette.errors import PalmetteError, StorageError
+from palmette.errors import PalmetteError
 from palmette.export.apart import largest_difference
+from palmette.export.checked import write_checked
 from palmette.export.example import example
 from palmette.export.weights import Card
 from palmette.storage.atomic import write_text
@@ -51,22 +52,14 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
         raise PalmetteError(f"{path}: Python cannot import a file of that name; give one such as network.py")
     text = python_source(network, card, about=about)
     alone = copy.deepcopy(network).cpu().eval()
-    part = path.with_name(f"{path.stem}_part.py")
-    try:
+
+    def check(part: Path) -> float:
         write_text(part, text)
         load = f"from {part.stem} import load; network = load('weights.safetensors')"
-        difference = largest_difference(part, load, alone, example(2, card.input_shape))
-        if not difference <= TOLERANCE:
-            raise StorageError(
-                f"{path}: the network that the file builds differs by {difference:.1e}, allowed is {TOLERANCE:.0e}; "
-                "export it as ONNX or as a program instead"
-            )
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: it cannot be written ({error.strerror}); give another file") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return difference
+        return largest_difference(part, load, alone, example(2, card.input_shape))
+
+    cure = "export it as ONNX or as a program instead"
+    return write_checked(path, f"{path.stem}_part.py", check, tolerance=TOLERANCE, cure=cure)
 
 
 def python_source(network: nn.Module, card: Card, *, about: str = "") -> str:
