@@ -2,7 +2,7 @@
 
 ``OneOfInputs`` reads one, ``AnyOf`` adds up any of them, for example skip connections, and ``LooseEnds`` those that
 nothing else reads (ENAS, Pham et al., 2018). The inputs are handed over as a list in the order of the options; an
-option is best named like the node that it stands for (``decisions.Node``).
+option is best named like the node that it stands for (``decision.Node``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import picked, terms
-from palmette.decisions import Categorical, Condition, Decision, Subset
+from palmette.decision import Categorical, Condition, Decision, Subset
 from palmette.errors import ArchitectureError
 from palmette.slots import Alternative, Case, Factory, Slot, check_factories, not_filled
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from palmette.architecture import Architecture, Value
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError
 
 Weights = Mapping[str, Sequence[float]]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import picked
-from palmette.decisions import Categorical, Condition, Decision
+from palmette.decision import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.slots import Slot, mixed, not_filled
 from palmette.space import Space

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture, Value
 from palmette.choice import Gate, Pick, Term, picked, terms
-from palmette.decisions import Categorical, Condition, Decision
+from palmette.decision import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.graphs import Graph
 from palmette.probe import probed

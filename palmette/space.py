@@ -16,16 +16,8 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
-from palmette.decisions import (
-    Categorical,
-    Condition,
-    Decision,
-    Decisions,
-    Equivalence,
-    Grammar,
-    Node,
-    Subset,
-)
+from palmette.decision import Categorical, Condition, Decision, Equivalence, Grammar, Node, Subset
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Mixtures
 from palmette.plain import plain

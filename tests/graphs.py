@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from palmette.decisions import Categorical, Decision, Decisions, Integer, Node, Subset
+from palmette.decision import Categorical, Decision, Integer, Node, Subset
+from palmette.decisions import Decisions
 
 ACTIVATIONS = ("tanh", "relu", "identity", "sigmoid")
 

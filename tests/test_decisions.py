@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions, Equivalence, Integer, Subset, no_ops_last
+from palmette.decision import Categorical, Equivalence, Integer, Subset, no_ops_last
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError
 
 CONDITIONAL = Decisions(

@@ -9,7 +9,8 @@ import pytest
 
 from palmette.architecture import Architecture, Value
 from palmette.costs.limits import Limits, check_feasible
-from palmette.decisions import LISTED, Categorical, Decisions, Grammar, Integer, Subset
+from palmette.decision import Categorical, Grammar, Integer, Subset
+from palmette.decisions import LISTED, Decisions
 from palmette.errors import ArchitectureError, LimitError
 from palmette.searches.random import draw_new
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from palmette.decisions import Categorical, Decisions, Integer
+from palmette.decision import Categorical, Integer
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Mixtures, Weights, largest
 

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from palmette.architecture import Architecture
 from palmette.costs.limits import SummedCosts
-from palmette.decisions import Decisions, Subset
+from palmette.decision import Subset
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 
 Array = npt.NDArray[np.float64]

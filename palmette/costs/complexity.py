@@ -23,7 +23,7 @@ from palmette.architecture import Architecture, Value
 from palmette.blocks.quantizers import QuantizedConv2d, packed_size, weight_bits
 from palmette.choice import Choice, chosen
 from palmette.costs.shapes import shaped
-from palmette.decisions import Subset, holds
+from palmette.decision import Subset, holds
 from palmette.errors import ArchitectureError
 from palmette.plain import TrainingOnly
 from palmette.slots import Alternative, Case, Slot

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.evaluation.inherited_text import inherited
 from palmette.methods.job import Found, Job
 from palmette.methods.single_path import SCORES, RankBy, run_arm

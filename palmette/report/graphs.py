@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from palmette.architecture import Architecture
+from palmette.decision import Node as Described
 from palmette.decisions import Decisions
-from palmette.decisions import Node as Described
 from palmette.graphs import Graph, Node, Read
 from palmette.space import Space, slots
 

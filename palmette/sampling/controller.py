@@ -2,7 +2,7 @@
 
 Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", ICML 2018, section 2.2; enas.md 2.3, 3.1,
 3.2. One controller serves any decisions. Options with names are scored by a linear layer, which decisions with the same
-options share; options that are earlier nodes of a graph (``decisions.Node``) are scored by attention to the states the
+options share; options that are earlier nodes of a graph (``decision.Node``) are scored by attention to the states the
 LSTM had after these nodes. Scores become logits C tanh(score / T).
 
 Deviations from the released code, so that one rule serves all spaces: after the last decision of every node the LSTM
@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture, Value
-from palmette.decisions import Decision, Decisions, Integer, Subset
+from palmette.decision import Decision, Integer, Subset
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 from palmette.sampling.distributions import AnyOfN, OneOfN
 from palmette.sampling.options import ControllerOptions

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from palmette.architecture import Architecture
-from palmette.decisions import Decisions, Integer
+from palmette.decision import Integer
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 
 TRIES = 10_000

@@ -23,7 +23,7 @@ from palmette.blocks.factorized_reduce import FactorizedReduce
 from palmette.blocks.mixed_edges import State, Sum, Weighted, add_edge
 from palmette.blocks.separable import Norm, dilated_conv, relu_conv_bn, separable_conv
 from palmette.choice import has_pick, picked, terms
-from palmette.decisions import Categorical, Condition, Decision
+from palmette.decision import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.graphs import Graph, Node, Read
 from palmette.mixtures import Mixture, Weights, strongest_inputs

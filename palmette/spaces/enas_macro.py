@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.factorized_reduce import FactorizedReduce
-from palmette.decisions import Node
+from palmette.decision import Node
 from palmette.errors import ArchitectureError
 from palmette.graph_slots import AnyOf
 from palmette.slots import Factory, OneOf

@@ -28,7 +28,7 @@ from palmette.blocks.convolution import conv_bn
 from palmette.blocks.drop_path import DropPath
 from palmette.blocks.factorized_reduce import FactorizedReduce
 from palmette.blocks.separable import relu_conv_bn, separable_conv
-from palmette.decisions import Categorical, Equivalence, Node
+from palmette.decision import Categorical, Equivalence, Node
 from palmette.errors import ArchitectureError
 from palmette.graph_slots import LooseEnds, OneOfInputs
 from palmette.plain import TrainingOnly

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from palmette.architecture import Architecture, Value
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.residual import Residual
-from palmette.decisions import Equivalence
+from palmette.decision import Equivalence
 from palmette.errors import ArchitectureError
 from palmette.partial_channels import ChannelsFactory, ChannelsOneOf
 from palmette.space import Space

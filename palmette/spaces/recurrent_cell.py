@@ -26,7 +26,7 @@ from palmette.blocks.language_model import Dropout, LanguageModel
 from palmette.blocks.mixed_cell import MixedCell, MixedNode
 from palmette.blocks.recurrent_cell import ACTIVATIONS, Cell, RecurrentLayer, locked_mask, run_cell
 from palmette.choice import Gate, has_pick, picked
-from palmette.decisions import Categorical, Condition, Decision, Node
+from palmette.decision import Categorical, Condition, Decision, Node
 from palmette.errors import ArchitectureError, PalmetteError
 from palmette.mixtures import Mixture, Weights, largest
 from palmette.slots import Alternative, Slot

@@ -20,7 +20,7 @@ from torch import nn
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.quantizers import QuantizedConv2d, QuantizedFeatures, check_bits
 from palmette.blocks.residual import Residual
-from palmette.decisions import Categorical
+from palmette.decision import Categorical
 from palmette.errors import ArchitectureError
 from palmette.slots import Factory, OneOf
 from palmette.space import Space

@@ -12,7 +12,7 @@ from torch import nn
 
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.inverted_residual import InvertedResidual
-from palmette.decisions import Equivalence, no_ops_last
+from palmette.decision import Equivalence, no_ops_last
 from palmette.slots import Factory, OneOf
 from palmette.space import Space
 

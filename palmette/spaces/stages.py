@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from palmette.decisions import Equivalence, no_ops_last
+from palmette.decision import Equivalence, no_ops_last
 from palmette.slots import Factory, OneOf
 from palmette.space import Space
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from palmette.architecture import Value
 from palmette.blocks.bank_plan import CONFIGURATIONS, BankSizes, BlockPlan, Convolution, Op
-from palmette.decisions import Categorical, Condition, Decision, Integer, Subset
+from palmette.decision import Categorical, Condition, Decision, Integer, Subset
 
 END = "none"
 GATES = ("none", "first", "second")

@@ -19,7 +19,7 @@ from palmette.architecture import Architecture, Value
 from palmette.blocks.bank_plan import BankSizes, BlockPlan, check_plan
 from palmette.blocks.memory_bank import CONVOLUTION, NORM, BankBlock
 from palmette.choice import picked
-from palmette.decisions import Condition, Decision
+from palmette.decision import Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.slots import Slot
 from palmette.supernets.bank_decisions import block_decisions, read_plan

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import checkpointed, picked, terms
-from palmette.decisions import Categorical, Condition, Decision
+from palmette.decision import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.slots import Factory, Slot, not_filled
 

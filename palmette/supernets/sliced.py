@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.choice import Term, picked, terms
-from palmette.decisions import Categorical, Condition, Decision
+from palmette.decision import Categorical, Condition, Decision
 from palmette.errors import ArchitectureError
 from palmette.leading import leading
 from palmette.slots import Alternative, Slot, not_filled

@@ -14,7 +14,8 @@ from tiny import space as tiny_space
 from palmette.costs.additive import AdditiveTable, Agreement, SideBySide, fit_additive, free_entries
 from palmette.costs.complexity import CostTable
 from palmette.costs.expected import ExpectedCost
-from palmette.decisions import Categorical, Decisions, Subset
+from palmette.decision import Categorical, Subset
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 
 FBNET = Decisions("fbnet", [Categorical(f"layer{i}", tuple("012345678")) for i in range(22)])

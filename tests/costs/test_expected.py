@@ -15,7 +15,8 @@ from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
 from palmette.costs.expected import ExpectedCost
 from palmette.costs.limits import SummedCosts
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError, LimitError
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 

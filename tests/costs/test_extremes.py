@@ -10,7 +10,8 @@ from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
 from palmette.costs.extremes import extreme
 from palmette.costs.limits import Limits, check_feasible
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 from palmette.spaces.small_widths import small_widths
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
 from palmette.costs.limits import Limit, Limits, check_feasible
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 

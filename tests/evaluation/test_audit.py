@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError, DataError, PalmetteError
 from palmette.evaluation.audit import affordable_trainings, audit, random_regret, read_table, stratified
 from palmette.evaluation.trust import Audit

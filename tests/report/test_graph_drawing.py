@@ -10,8 +10,9 @@ import pytest
 from example_contents import HOSTILE, example_contents
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions, Subset
-from palmette.decisions import Node as Described
+from palmette.decision import Categorical, Subset
+from palmette.decision import Node as Described
+from palmette.decisions import Decisions
 from palmette.graphs import Graph, Node, Read
 from palmette.report.contents import read_contents
 from palmette.report.graph_drawing import draw_graph, draw_graphs

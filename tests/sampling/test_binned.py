@@ -10,7 +10,8 @@ from scipy import stats
 
 from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 from palmette.sampling.binned import BinnedSampler
 from palmette.spaces.shuffle_choice import shuffle_choice

@@ -13,7 +13,8 @@ from graphs import CONDITIONAL, recurrent, skips
 from scipy.stats import chisquare
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions, Node
+from palmette.decision import Categorical, Node
+from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError, LimitError, PalmetteError
 from palmette.sampling.controller import Controller, Encoding
 from palmette.sampling.distributions import AnyOfN, OneOfN

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.sampling.fair import FairSampler
 from palmette.spaces.nas_bench_macro import nas_bench_macro

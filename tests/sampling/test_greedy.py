@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.sampling.greedy import CandidatePool, GreedyOptions, GreedySampler, epsilon, keep_best
 

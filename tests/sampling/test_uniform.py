@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions, Equivalence, no_ops_last
+from palmette.decision import Categorical, Equivalence, no_ops_last
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 from palmette.sampling import uniform
 from palmette.sampling.uniform import UniformSampler

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.methods.spos import SPOS
 from palmette.sampling.widening import Widening, WideningOptions

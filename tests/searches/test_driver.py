@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.searches.driver import Arm, generation_generator, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
 from palmette.searches.random import RandomSearch, RandomSearchOptions

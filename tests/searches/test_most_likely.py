@@ -10,7 +10,8 @@ import pytest
 
 import palmette.searches.most_likely as search
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import LimitError
 from palmette.mixtures import Mixture, Mixtures, Weights, largest
 from palmette.searches.most_likely import most_likely

@@ -10,7 +10,8 @@ import pytest
 from known import Macro, Memory
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.searches.driver import Arm, run_search
 from palmette.searches.nsga2 import NSGA2, NSGA2Options, survivors

@@ -11,7 +11,8 @@ from known import Macro, Memory
 from scipy import stats
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.searches.driver import Arm, run_search
 from palmette.searches.predictor import Predictor, PredictorOptions, PredictorSearch, Regressor, cross_validated

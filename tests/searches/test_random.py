@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from palmette.architecture import Architecture
-from palmette.decisions import Categorical, Decisions
+from palmette.decision import Categorical
+from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.searches.random import RandomSearch, RandomSearchOptions, draw_new
 from palmette.searches.trial import Trial
