@@ -16,7 +16,16 @@ PACKAGE = ROOT / "palmette"
 FOR_ALL = {"errors"}
 WITH_TORCH = {"palmette.sampling.controller", "palmette.sampling.distributions"}
 """The one sampler that is a network."""
-WITHOUT_TORCH = ["architecture", "decision", "decisions", "mixtures", "errors", "searches", "sampling", "storage.journal"]
+WITHOUT_TORCH = [
+    "architecture",
+    "decision",
+    "decisions",
+    "mixtures",
+    "errors",
+    "searches",
+    "sampling",
+    "storage.journal",
+]
 """Parts that import no torch but for the above; the options of methods and data are added below."""
 
 
