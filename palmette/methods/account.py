@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
+from palmette.costs.average import average
 from palmette.costs.limits import number
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.outcomes import compared, interval, metric_of
@@ -17,11 +18,12 @@ from palmette.evaluation.score import Metrics
 from palmette.evaluation.trust import Audit
 from palmette.export.weights import Card, save_weights
 from palmette.methods.job import Found, Job, Method
-from palmette.report.contents import Contents, Curve, Picture, TrialRow
+from palmette.report.contents import Contents, Curve, TrialRow
 from palmette.report.graphs import graphs
 from palmette.report.layers import layer_rows
 from palmette.report.page import render
 from palmette.searches.trial import Trial
+from palmette.storage import checkpoint
 from palmette.storage.atomic import write_text
 from palmette.storage.environment import environment
 
@@ -68,19 +70,24 @@ def _in_words(outcome: Tensor, metric: Metric) -> str:
 def write_account(
     job: Job,
     method: Method,
+    found: Found,
     best: Best,
     other: Best,
     *,
     trust: Audit | None,
     lines: tuple[str, ...],
-    pictures: tuple[Picture, ...] = (),
 ) -> None:
     """Write weights, architecture, figures and page; the page last."""
     save_weights(best.network, job.run.network, Card.of(best.architecture, job.data))
     write_text(job.run.architecture, best.architecture.to_json() + "\n")
-    figures = {name: _figures(job, b) for name, b in (("winner", best), ("random", other))}
-    write_text(job.run.result, json.dumps({"headline": lines, **figures}, indent=1) + "\n")
-    page = dataclasses.replace(_contents(job, method, best, trust, lines), pictures=pictures)
+    both = {"winner": best, "random": other}
+    checkpoint.save(
+        job.run.outcomes, {name: b.outcome for name, b in both.items()}, {"metric": metric_of(job.data).name}
+    )
+    figures = {name: _figures(job, b) for name, b in both.items()}
+    cost = _cost(job, found)
+    write_text(job.run.result, json.dumps({"headline": lines, **figures, "search": cost}, indent=1) + "\n")
+    page = dataclasses.replace(_contents(job, method, best, trust, lines), pictures=found.pictures)
     write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
     write_text(job.run.report, render(page))
 
@@ -88,6 +95,12 @@ def write_account(
 def _figures(job: Job, best: Best) -> dict[str, object]:
     code = job.space.decisions.code(best.architecture)
     return {"code": code, "costs": best.costs, "validation": best.validation, "test": best.test}
+
+
+def _cost(job: Job, found: Found) -> dict[str, float]:
+    """Return what the search cost: FLOPs are those of its forward passes through an average network."""
+    flops = found.passes * average(job.space.decisions, job.table, "flops")
+    return {"evaluations": found.evaluations, "passes": found.passes, "flops": flops}
 
 
 def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: tuple[str, ...]) -> Contents:

@@ -121,7 +121,7 @@ def run(job: Job, method: Method, options: AuditOptions) -> Result:
     best = _retrained(job, found.best, method.retraining)
     other = best if random == found.best else _retrained(job, random, method.retraining)
     lines = headline(job, found, best, other)
-    write_account(job, method, best, other, trust=trust, lines=lines, pictures=found.pictures)
+    write_account(job, method, found, best, other, trust=trust, lines=lines)
     return Result(best, other, trust, lines, job.run.path)
 
 

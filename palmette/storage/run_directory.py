@@ -136,6 +136,11 @@ class RunDirectory:
     def result(self) -> Path:
         return self.path / "result.json"
 
+    @property
+    def outcomes(self) -> Path:
+        """Test outcomes of the winner and of random search's, a checkpoint of two tensors."""
+        return self.path / "outcomes.safetensors"
+
     def checkpoint(self, phase: str) -> Path:
         """Return where the checkpoint of a phase lies; ``/`` in the name (``audit/03``) becomes ``-``."""
         return self.checkpoints / f"{phase.replace('/', '-')}.safetensors"

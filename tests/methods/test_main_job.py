@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -24,6 +25,7 @@ from palmette.evaluation.score import score
 from palmette.methods import single_path
 from palmette.methods.search import Result, search
 from palmette.searches.trial import Trial
+from palmette.storage import checkpoint
 from palmette.storage.journal import Journal
 
 LIMIT = 20_000
@@ -31,7 +33,7 @@ LIMIT = 20_000
 AUDIT = pm.AuditOptions(networks=6, epochs=1)
 FILES = (
     *("config.toml", "environment.json", "trials.sqlite", "architecture.json", "network.safetensors"),
-    *("result.json", "report.json", "report.html", "checkpoints", "events"),
+    *("result.json", "outcomes.safetensors", "report.json", "report.html", "checkpoints", "events"),
 )
 
 
@@ -65,6 +67,21 @@ def test_the_winner_is_the_best_trial_of_the_evolution_and_the_files_hold_it(res
     assert figures["winner"]["costs"] == result.best.costs
     assert figures["random"]["test"] == result.random.test
     assert tuple(figures["headline"]) == result.headline
+
+
+def test_the_run_says_what_the_search_cost_and_keeps_every_test_outcome(result: Result) -> None:
+    search = json.loads((result.directory / "result.json").read_text())["search"]
+    assert search["evaluations"] == 12
+    trained, evaluated = 3 * 2 * 16, 12 * (12 + 12)  # 2 epochs of 16 images; 12 for calibration, 12 to validate
+    assert search["passes"] == trained + evaluated
+    table = CostTable(space(), (1, 8, 8))
+    generator = np.random.default_rng(0)
+    mean = np.mean([table(space().decisions.sample(generator))["flops"] for _ in range(100)])
+    assert search["flops"] == pytest.approx(search["passes"] * mean)
+    outcomes, state = checkpoint.load(result.directory / "outcomes.safetensors")
+    assert state == {"metric": "accuracy"}
+    assert outcomes["winner"].double().mean() == pytest.approx(result.best.test["accuracy"])
+    assert outcomes["random"].double().mean() == pytest.approx(result.random.test["accuracy"])
 
 
 def test_the_winner_is_plain_and_scores_what_the_result_says(result: Result) -> None:

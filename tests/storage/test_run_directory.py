@@ -42,6 +42,7 @@ def test_a_new_run_has_its_configuration_and_folders(path: Path) -> None:
 def test_the_files_of_a_run_have_fixed_names(path: Path) -> None:
     with RunDirectory.create(path, {}) as run:
         files = (run.config, run.environment, run.trials, run.architecture, run.network, run.report, run.result)
+        assert run.outcomes == path / "outcomes.safetensors"
     assert [file.relative_to(path).as_posix() for file in files] == [
         "config.toml",
         "environment.json",
