@@ -5,12 +5,10 @@ Each is a function of the study alone; the numbers behind them are those of ``st
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,7 +16,8 @@ from palmette.design_spaces.best_range import best_range
 from palmette.design_spaces.error_distribution import dkw_band, error_distribution, expected_best
 from palmette.design_spaces.space import AnyNetSpace, RegNetSpace
 from palmette.design_spaces.study import OPTIMISATION, Study, features, line_errors, powers_of_two
-from palmette.report.palette import FAINT_INK, LINE, series
+from palmette.report.palette import FAINT_INK, series
+from palmette.report.static import svg
 
 LEAST = 3
 """Networks that a picture of a population needs."""
@@ -48,18 +47,6 @@ def figures(study: Study) -> Mapping[str, str]:
     if len(study.outcomes.get(OPTIMISATION, ())) >= LEAST:
         drawn["optimisation"] = svg(lambda figure: _optimisation(figure, study), 8, 2.8)
     return drawn
-
-
-def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
-    """Return what ``draw`` draws on a figure of so many inches, as SVG with text as text."""
-    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "palmette", "font.size": 9, "axes.edgecolor": LINE}
-    style |= {"axes.spines.top": False, "axes.spines.right": False, "font.family": "sans-serif"}
-    with rc_context(style):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        draw(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
 
 
 def _distributions(figure: Figure, study: Study, names: Sequence[str]) -> None:

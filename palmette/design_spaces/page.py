@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
+from palmette.report.framed import framed, picture, rows_of, table
 from palmette.report.wording import escape
 
 TITLES = {
@@ -43,24 +43,9 @@ def render(
     rest = [_picture(name, svg) for name, svg in drawn.items() if name != "error_distributions"]
     again = f"""
 <section><h2>To run it again</h2><details><summary>Configuration</summary><pre>{escape(configuration)}</pre></details>
-<details><summary>Environment</summary><table>{_rows(environment.items())}</table></details></section>"""
+<details><summary>Environment</summary><table>{rows_of(environment.items())}</table></details></section>"""
     parts = [*first, _spaces(analysis["spaces"]), _comparisons(analysis["comparisons"]), *rest, again]
-    return framed(title, "".join(parts), footer="every number is in study.json")
-
-
-def framed(title: str, body: str, *, footer: str) -> str:
-    """Return a whole page around its sections; ``body`` and ``footer`` are HTML, the title is text."""
-    style = resources.files("palmette.report").joinpath("page.css").read_text(encoding="utf-8")
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>
-<style>{style} figure svg {{ max-width: 100%; height: auto; }} .wide {{ overflow-x: auto; }}</style></head>
-<body><main><header class="hero"><p class="eyebrow">Palmette design-space study</p><h1>{escape(title)}</h1></header>
-{body}
-<footer>Made by Palmette. This page is one file and loads nothing; {footer}.</footer>
-</main></body></html>
-"""
+    return framed(title, "".join(parts), kind="design-space study", footer="every number is in study.json")
 
 
 def _picture(name: str, svg: str) -> str:
@@ -70,14 +55,6 @@ def _picture(name: str, svg: str) -> str:
     )
     title, note = TITLES.get(name, (f"Best ranges in {space}", ranged))
     return picture(name, svg, title=title, note=note)
-
-
-def picture(name: str, svg: str, *, title: str, note: str) -> str:
-    """Return a section with one picture."""
-    return (
-        f'<section id="{escape(name)}"><h2>{escape(title)}</h2><p class="note">{escape(note)}</p>'
-        f"<figure>{svg}</figure></section>"
-    )
 
 
 def _spaces(spaces: Mapping[str, Mapping[str, Any]]) -> str:
@@ -142,15 +119,6 @@ def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> str:
         "left is better. Wins: the probability that its network has the lower error."
     )
     return f'<section><h2>One space beside another</h2><p class="note">{note}</p>{table(head, rows)}</section>'
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table of texts and numbers that scrolls sideways where it is too wide."""
-    return f'<div class="wide"><table>{_rows([head], "th")}{_rows(rows)}</table></div>'
-
-
-def _rows(rows: Any, cell: str = "td") -> str:
-    return "".join(f"<tr>{''.join(f'<{cell}>{escape(value)}</{cell}>' for value in row)}</tr>" for row in rows)
 
 
 def _percent(fraction: float | None) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from palmette.design_spaces.figures import svg
-from palmette.design_spaces.page import framed, picture, table
 from palmette.design_spaces.together import LAWS, verdict
+from palmette.report.framed import framed, picture, table
 from palmette.report.palette import FAINT_INK, series
+from palmette.report.static import svg
 
 SHOWN = ("depth", "d", "b", "g", "wm", "wa", "w0")
 """Parameters drawn over FLOPs where a space has them."""
@@ -32,7 +32,7 @@ def render(joint: Mapping[str, Any], *, title: str) -> str:
         trend = joint["trends"][number]
         parts.append(picture(name, drawn, title=f"Trends of {trend['space']}", note=TREND))
         parts.append(_laws(trend))
-    return framed(title, "".join(parts), footer="every number is in together.json")
+    return framed(title, "".join(parts), kind="design-space study", footer="every number is in together.json")
 
 
 def pictures(joint: Mapping[str, Any]) -> dict[str, str]:
