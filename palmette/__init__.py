@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from palmette.graph_slots import AnyOf
     from palmette.methods.options import AuditOptions
     from palmette.methods.search import Result, search
+    from palmette.places import copies, replace
     from palmette.searches.evolution import EvolutionOptions
     from palmette.slots import OneOf
     from palmette.space import Space, Supernet
@@ -42,6 +43,8 @@ _HOMES = {
     "Supernet": "space",
     "Width": "supernets.sliced",
     "complexity": "costs.complexity",
+    "copies": "places",
+    "replace": "places",
     "search": "methods.search",
 }
 _PACKAGES = ("data", "export", "methods")
@@ -64,9 +67,11 @@ __all__ = [
     "Supernet",
     "Width",
     "complexity",
+    "copies",
     "data",
     "export",
     "methods",
+    "replace",
     "search",
 ]
 

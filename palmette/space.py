@@ -6,7 +6,6 @@ The macro-structure is written once. ``build`` fills each slot with one option a
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from palmette.decision import Categorical, Condition, Decision, Equivalence, Gra
 from palmette.decisions import Decisions
 from palmette.errors import ArchitectureError
 from palmette.mixtures import Mixture, Mixtures
+from palmette.places import copies
 from palmette.plain import plain
 from palmette.slots import Slot
 
@@ -74,7 +74,7 @@ class Space:
         stand_alone: Space | None = None,
     ) -> None:
         self.name = name
-        self.definition: Definition = _copies(network) if isinstance(network, nn.Module) else network
+        self.definition: Definition = copies(network) if isinstance(network, nn.Module) else network
         with torch.device("meta"):
             found = list(_read(self.definition(), ()))
         if not found:
@@ -138,20 +138,6 @@ def slots(network: nn.Module) -> list[Slot]:
     return [module for module in network.modules() if isinstance(module, Slot)]
 
 
-def _copies(network: nn.Module) -> Definition:
-    """Return a function that makes copies of ``network`` whose layers are initialised anew, by PyTorch's defaults."""
-
-    def definition() -> nn.Module:
-        made = copy.deepcopy(network)
-        for layer in made.modules():
-            reset = getattr(layer, "reset_parameters", None)  # PyTorch's convention, on most but not all layers
-            if callable(reset):
-                reset()
-        return made
-
-    return definition
-
-
 def _read(module: nn.Module, reached_if: tuple[Condition, ...]) -> Iterator[Decision]:
     """Yield every decision at or below ``module``, active if its slot is reached.
 
@@ -180,9 +166,25 @@ def _merge(space: str, found: Sequence[Decision]) -> list[Decision]:
         always = not first.active_if or not decision.active_if
         either = () if always else tuple(dict.fromkeys(first.active_if + decision.active_if))
         merged[decision.name] = dataclasses.replace(first, active_if=either)
-    for name, decision in merged.items():  # parents come before their children
+    merged = _parents_first(space, merged)
+    for name, decision in merged.items():
         merged[name] = dataclasses.replace(decision, active_if=_simplified(decision.active_if, merged))
     return list(merged.values())
+
+
+def _parents_first(space: str, merged: dict[str, Decision]) -> dict[str, Decision]:
+    """Return the decisions in their order, but none before one that it depends on: tied slots may be met before."""
+    waiting, placed = dict(merged), dict[str, Decision]()
+    while waiting:
+        ready = (name for name, d in waiting.items() if all(parent in placed for parent, _ in d.active_if))
+        name = next(ready, None)
+        if name is None:
+            raise ArchitectureError(
+                f"space {space!r}: the slots {', '.join(map(repr, waiting))} stand inside options of each other; "
+                "give slots of different levels different names"
+            )
+        placed[name] = waiting.pop(name)
+    return placed
 
 
 def _simplified(active_if: tuple[Condition, ...], merged: dict[str, Decision]) -> tuple[Condition, ...]:

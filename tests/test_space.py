@@ -102,3 +102,32 @@ def test_option_names_have_no_dot() -> None:
 def test_an_unfilled_slot_says_what_to_call() -> None:
     with pytest.raises(ArchitectureError, match=r"slot 'slot' is not filled; call Space\(network\)\.supernet"):
         OneOf("slot", a=nn.Identity)(torch.zeros(1))
+
+
+def test_a_slot_tied_below_two_decisions_comes_after_both_of_them() -> None:
+    def cell() -> nn.Module:
+        return nn.Sequential(OneOf("inner", a=nn.Identity, b=nn.Tanh))
+
+    first, second = OneOf("first", skip=nn.Identity, one=cell), OneOf("second", skip=nn.ReLU, two=cell)
+    space = Space(nn.Sequential(first, second))  # "inner" is met below "first", before "second" is
+    assert list(space.decisions.decisions) == ["first", "second", "inner"]
+    assert space.decisions.count() == 1 + 3 * 2
+    supernet, x = space.supernet(seed=0), torch.tensor([-1.0, 2.0])
+    outputs = set()
+    for architecture in space.decisions.enumerate():
+        network = space.build(architecture, seed=0)
+        assert torch.equal(network(x), supernet(x, space.choice(architecture)))
+        outputs.add(tuple(network(x).tolist()))
+    assert len(outputs) == 5  # relu, identity, tanh, relu of tanh, tanh of tanh
+
+
+def test_slots_inside_options_of_each_other_are_told() -> None:
+    def inside(name: str) -> nn.Module:
+        return nn.Sequential(OneOf(name, x=nn.Identity, y=nn.Identity))
+
+    one = OneOf("one", x=lambda: inside("two"), y=nn.Identity)
+    two = OneOf("two", x=lambda: inside("one"), y=nn.Identity)
+    with pytest.raises(ArchitectureError, match="the slots 'one', 'two' stand inside options of each other"):
+        Space(
+            nn.ModuleList([OneOf("outer", x=lambda: one, y=nn.Identity), OneOf("outer", x=lambda: two, y=nn.Identity)])
+        )
