@@ -71,7 +71,7 @@ class Architecture:
         """
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ArchitectureError(
                 f"architecture: not valid JSON ({error}); give the architecture.json that a search wrote"
             ) from None

@@ -35,6 +35,10 @@ COMMANDS = {
 }
 
 
+LONGEST = 1500
+"""Characters of a complaint."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _dispatch(given[0], given[1:])
     except PalmetteError as error:
-        print(f"palmette: {error}", file=sys.stderr)
+        print(f"palmette: {_shown(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("palmette: interrupted; the same command with --resume goes on from here", file=sys.stderr)
@@ -109,6 +113,12 @@ def _version() -> str:
     from importlib.metadata import version
 
     return f"palmette {version('palmette')}"
+
+
+def _shown(complaint: str) -> str:
+    """Return a complaint in one line of a length that can be read, whatever text of the user's stands in it."""
+    line = " ".join(complaint.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 300]} ... {line[-300:]}"
 
 
 def _one_line(text: str) -> str:

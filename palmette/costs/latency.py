@@ -114,18 +114,20 @@ def read_latency(text: str, decisions: Decisions) -> LatencyTable:
     try:
         record = json.loads(text)
         version, space = record["palmette_latency"], record["space"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise LimitError("it is no table of latencies; 'palmette latency SPACE' makes one") from None
     if version != FORMAT:
         raise LimitError(f"version {version!r} of the format, this palmette reads {FORMAT}; measure again")
     wanted = {name: [_text(value) for value in decisions.values(name)] for name in decisions.decisions}
-    if space != decisions.space or {name: list(rows) for name, rows in record["options"].items()} != wanted:
+    given = record.get("options")
+    given = given if isinstance(given, dict) and all(isinstance(rows, dict) for rows in given.values()) else {}
+    if space != decisions.space or {name: list(rows) for name, rows in given.items()} != wanted:
         raise LimitError(
             f"it is of space {space!r}, needed is {decisions.space!r} with the same options; "
             f"'palmette latency {decisions.space}' makes one"
         )
     try:
-        options = {name: np.array([[float(v)] for v in rows.values()]) for name, rows in record["options"].items()}
+        options = {name: np.array([[float(v)] for v in rows.values()]) for name, rows in given.items()}
         check, conditions = record["check"], record["conditions"]
         return LatencyTable(
             AdditiveTable(decisions, ("latency",), np.array([float(record["fixed"])]), options),
@@ -136,7 +138,7 @@ def read_latency(text: str, decisions: Decisions) -> LatencyTable:
             measured=tuple(check["measured"]),
             medians=tuple(check["medians"]),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise LimitError(f"it is damaged ({error}); measure again") from None
 
 

@@ -6,12 +6,12 @@ Mitchell et al., "Model Cards for Model Reporting", 2019, as far as a search kno
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from palmette.errors import StorageError
 from palmette.export.weights import Card
+from palmette.storage.typed import typed
 
 
 def model_card(directory: Path, card: Card) -> str:
@@ -21,27 +21,28 @@ def model_card(directory: Path, card: Card) -> str:
         StorageError: the directory has no result.
     """
     try:
-        result: Mapping[str, Any] = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        environment = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
+        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        facts = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
         configuration = (directory / "config.toml").read_text(encoding="utf-8").rstrip()
-        winner, headline = result["winner"], result["headline"]
-        costs, test = winner["costs"], winner["test"]
-    except (OSError, KeyError, TypeError, ValueError):
+        code = typed(str, result["winner"]["code"], where="code")
+        costs = typed(Mapping[str, float], result["winner"]["costs"], where="costs")
+        test = typed(Mapping[str, float], result["winner"]["test"], where="test")
+        headline = typed(Sequence[str], result["headline"], where="headline")
+        environment = typed(Mapping[str, str], facts, where="environment")
+    except (OSError, KeyError, TypeError, ValueError, RecursionError):
         raise StorageError(f"{directory}: it has no result; finish the run with --resume first") from None
-    channels, height, width = card.input_shape
     rows = [
-        ("Architecture", f"`{winner['code']}` of space `{card.architecture.space}`"),
+        ("Architecture", f"`{code}` of space `{card.architecture.space}`"),
         ("Data", card.data),
-        ("Classes", ", ".join(card.classes)),
-        ("Input", f"{channels} x {height} x {width}, (pixels / 255 - mean) / std"),
-        ("Mean, std", f"{_numbers(card.mean)}; {_numbers(card.std)}"),
+        *_input(card),
         *((f"Cost: {name}", f"{value:,}") for name, value in costs.items()),
         *((f"Test {name}", f"{value:.4f}") for name, value in test.items()),
     ]
     table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
     findings = "\n".join(f"- {line}" for line in headline)
-    facts = "\n".join(f"- {key}: {value}" for key, value in environment.items())
-    return f"""# {winner["code"]}
+    made_on = "\n".join(f"- {key}: {value}" for key, value in environment.items())
+    kind, verb = ("text", "was") if card.is_text else ("images", "were")
+    return f"""# {code}
 
 {table}
 
@@ -49,7 +50,7 @@ def model_card(directory: Path, card: Card) -> str:
 
 {findings}
 
-Test images were read once, at the end. The figures hold for images like those of the data set and for no others.
+The test {kind} {verb} read once, at the end. The figures hold for {kind} like those of the data set, no others.
 
 ## How it was made
 
@@ -59,8 +60,20 @@ Found and trained by Palmette with these settings:
 {configuration}
 ```
 
-{facts}
+{made_on}
 """
+
+
+def _input(card: Card) -> list[tuple[str, str]]:
+    """Return the rows that say what the network takes."""
+    if card.is_text:
+        return [("Vocabulary", f"{len(card.classes):,} words, in `network.safetensors`")]
+    shape = " x ".join(map(str, card.input_shape))
+    return [
+        ("Classes", ", ".join(card.classes)),
+        ("Input", f"{shape}, (pixels / 255 - mean) / std"),
+        ("Mean, std", f"{_numbers(card.mean)}; {_numbers(card.std)}"),
+    ]
 
 
 def _numbers(values: tuple[float, ...]) -> str:

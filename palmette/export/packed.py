@@ -82,7 +82,7 @@ def load_packed(path: Path) -> dict[str, Tensor]:
         packed = load_file(path)
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})[_METADATA])
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError):
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError):
         raise StorageError(f"{path}: it holds no packed weights; give what 'palmette export --packed' wrote") from None
     bits = {name: int(fact["bits"]) for name, fact in facts.items()}
     return unpack(packed, bits, {name: torch.Size(fact["shape"]) for name, fact in facts.items()})

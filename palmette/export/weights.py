@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from palmette.architecture import Architecture
 from palmette.data.text import Corpus, Data
-from palmette.errors import PalmetteError, StorageError
+from palmette.errors import StorageError
 from palmette.storage.atomic import write_bytes
+from palmette.storage.typed import record
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Card:
     """Per channel, of pixels from 0 to 1; subtracted from the input."""
     std: tuple[float, ...]
     """Per channel; the input is divided by it."""
+
+    @property
+    def is_text(self) -> bool:
+        """Say whether the network is a language model."""
+        return len(self.input_shape) == 1
 
     @staticmethod
     def of(architecture: Architecture, data: Data) -> Card:
@@ -59,17 +65,13 @@ def read_card(path: Path) -> Card:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["palmette_card"])
-        return Card(
-            Architecture.from_json(facts["architecture"]),
-            facts["data"],
-            tuple(facts["classes"]),
-            tuple(facts["input_shape"]),
-            tuple(facts["mean"]),
-            tuple(facts["std"]),
-        )
+        architecture = Architecture.from_json(facts["architecture"])
+        card = record(Card, {**facts, "architecture": {"space": architecture.space, "values": ()}})
+        _check_shape(card)
+        return replace(card, architecture=architecture)
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from None
-    except (KeyError, TypeError, json.JSONDecodeError, PalmetteError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise StorageError(f"{path}: it has no card of a network; give the network.safetensors of a run") from None
 
 
@@ -91,6 +93,14 @@ def load_weights(network: nn.Module, path: Path) -> None:
             "network; give the weights of this architecture"
         )
     network.load_state_dict(state)
+
+
+def _check_shape(card: Card) -> None:
+    """Raise ValueError for a card whose parts do not go together: images have a mean and a std per channel."""
+    channels = card.input_shape[0] if len(card.input_shape) > 1 else 0
+    sound = card.classes and card.input_shape and min(card.input_shape) > 0
+    if not sound or {len(card.mean), len(card.std)} != {channels}:
+        raise ValueError("parts of the card do not go together")
 
 
 def _unreadable(path: Path, error: Exception) -> StorageError:

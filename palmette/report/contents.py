@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from palmette.errors import StorageError
 from palmette.evaluation.metric import Metric
-from palmette.evaluation.trust import Audit, AuditPoint, Statistic
-from palmette.graphs import Graph, Node, Read
+from palmette.evaluation.trust import Audit
+from palmette.graphs import Graph
+from palmette.storage.typed import record
 
 
 @dataclass(frozen=True)
@@ -105,31 +105,8 @@ def read_contents(path: Path) -> Contents:
         StorageError: the file is missing, or is not what a run leaves.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        audit = record.pop("audit")
-        parts: dict[str, Any] = {
-            "layers": [LayerRow(**row) for row in record.pop("layers")],
-            "trials": [TrialRow(**row) for row in record.pop("trials")],
-            "pictures": [Picture(**row) for row in record.pop("pictures", [])],
-            "curves": [Curve(**row) for row in record.pop("curves")],
-            "audit": audit and _audit(audit),
-            "graphs": [_graph(graph) for graph in record.pop("graphs", ())],
-            "limits": {name: (low, high) for name, (low, high) in record.pop("limits").items()},
-            "test_interval": tuple(record.pop("test_interval")),
-            "metric": Metric(**record.pop("metric")),
-        }
-        return Contents(**record, **parts)
+        return record(Contents, json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror}); finish the run first, with --resume") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise StorageError(f"{path}: not the figures of a run ({error}); finish the run again, with --resume") from None
-
-
-def _graph(record: dict[str, Any]) -> Graph:
-    nodes = [Node(node["name"], tuple(Read(**read) for read in node["reads"])) for node in record.pop("nodes")]
-    return Graph(record.pop("name"), nodes=tuple(nodes), **{name: tuple(values) for name, values in record.items()})
-
-
-def _audit(record: dict[str, Any]) -> Audit:
-    statistics = [Statistic(**row) for row in record.pop("statistics")]
-    return Audit(statistics=statistics, points=[AuditPoint(**row) for row in record.pop("points")], **record)

@@ -1,6 +1,6 @@
 """Checkpoints: tensors and a little plain state in one safetensors file, written all or nothing, never unpickled.
 
-The state travels as JSON in the file's metadata with a version and a checksum of the tensors, so that a file that was
+The state travels as JSON in the file's metadata with a version and checksums, so that a file that was
 cut, altered or written by something else is refused.
 """
 
@@ -33,7 +33,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: State) -> None:
         StorageError: the file cannot be written (an earlier one is then intact), or a type that has no storage form.
     """
     copies = _independent(tensors)
-    metadata = {"palmette_checkpoint": VERSION, "state": json.dumps(state), "checksum": _checksum(copies)}
+    text = json.dumps(state)
+    metadata = {"palmette_checkpoint": VERSION, "state": text, "checksum": _checksum(copies)}
+    metadata["state_checksum"] = f"{zlib.crc32(text.encode()):08x}"
     try:
         content = to_bytes(copies, metadata=metadata)
     except (KeyError, SafetensorError) as error:
@@ -53,10 +55,12 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             _check_version(path, metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
         state: dict[str, Any] = json.loads(metadata["state"])
-        intact = metadata["checksum"] == _checksum(tensors)
+        intact = metadata["checksum"] == _checksum(tensors) and isinstance(state, dict)
+        known = metadata.get("state_checksum")  # files of before it was added have none
+        intact = intact and known in (None, f"{zlib.crc32(metadata['state'].encode()):08x}")
     except FileNotFoundError:
         raise StorageError(f"{path}: there is no such checkpoint; give the directory of a run") from None
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
     if not intact:
         raise _damaged(path, "its content does not match its checksum")

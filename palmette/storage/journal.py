@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 
 from palmette.architecture import Architecture
-from palmette.errors import PalmetteError, StorageError
+from palmette.errors import StorageError
 from palmette.searches.trial import Trial
+from palmette.storage.typed import typed
 
 SCHEMA_VERSION = 1
 _APPLICATION = 0x50414C4D  # "PALM", which marks the file as ours
@@ -69,11 +70,8 @@ class Journal:
         with self._errors():
             rows = self._database.execute(query, (arm,)).fetchall()
         try:
-            return [
-                Trial(number, generation, of, Architecture.from_json(a), json.loads(metrics), json.loads(costs))
-                for number, generation, of, a, metrics, costs in rows
-            ]
-        except (PalmetteError, json.JSONDecodeError, TypeError) as error:
+            return [_trial(*row) for row in rows]
+        except (ValueError, TypeError, RecursionError) as error:
             raise self._damaged(str(error)) from None
 
     def log(self, phase: str, step: int, scalars: Mapping[str, float]) -> None:
@@ -93,8 +91,11 @@ class Journal:
         with self._errors():
             rows = self._database.execute(query, (phase,)).fetchall()
         curves: dict[str, dict[int, float]] = {}
-        for name, step, value in rows:
-            curves.setdefault(name, {})[step] = float(value)
+        try:
+            for name, step, value in rows:
+                curves.setdefault(typed(str, name, where="name"), {})[typed(int, step, where="step")] = float(value)
+        except (ValueError, TypeError) as error:
+            raise self._damaged(str(error)) from None
         return {name: sorted(curve.items()) for name, curve in curves.items()}
 
     def record(self, key: str, value: object) -> None:
@@ -107,7 +108,7 @@ class Journal:
             rows = self._database.execute("SELECT key, json FROM records ORDER BY id").fetchall()
         try:
             return {key: json.loads(text) for key, text in rows if key.startswith(prefix)}
-        except json.JSONDecodeError as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(str(error)) from None
 
     def close(self) -> None:
@@ -198,6 +199,18 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     """Open without Python's implicit transactions."""
     mode = "ro" if read_only else "rwc"
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+
+
+def _trial(number: object, generation: object, arm: object, architecture: str, metrics: str, costs: str) -> Trial:
+    numbers = Mapping[str, float]
+    return Trial(
+        typed(int, number, where="number"),
+        typed(int, generation, where="generation"),
+        typed(str, arm, where="arm"),
+        Architecture.from_json(architecture),
+        typed(numbers, json.loads(metrics), where="metrics"),
+        typed(numbers, json.loads(costs), where="costs"),
+    )
 
 
 def _dumps(numbers: Mapping[str, float]) -> str:

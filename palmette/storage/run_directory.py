@@ -10,7 +10,6 @@ import dataclasses
 import fcntl
 import os
 import sys
-import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ import tomli_w
 
 from palmette.errors import StorageError
 from palmette.storage.atomic import TEMPORARY, cannot_write, write_text
+from palmette.storage.typed import record
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -174,26 +174,12 @@ def rebuilt(kind: type[T], table: Configuration) -> T:
     """Return the dataclass that ``plain`` turned into ``table``; what is not in the table keeps its default.
 
     Raises:
-        StorageError: a key that the dataclass does not have.
+        StorageError: a key that the dataclass does not have, or a value of another type.
     """
-    hints = typing.get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in hints:
-            raise StorageError(f"configuration: {kind.__name__} has no option {key!r}; use the palmette that wrote it")
-        inner = hints[key]
-        if isinstance(value, Mapping) and dataclasses.is_dataclass(inner):
-            values[key] = rebuilt(typing.cast(type, inner), value)
-        else:
-            values[key] = _as(inner, value)
-    return kind(**values)
-
-
-def _as(hint: Any, value: Any) -> Any:
-    """Return what TOML turned into a list or a text as the tuple or the path that it was."""
-    if typing.get_origin(hint) is tuple:
-        return tuple(value)
-    return Path(value) if Path in (hint, *typing.get_args(hint)) else value
+    try:
+        return record(kind, table)
+    except TypeError as error:
+        raise StorageError(f"configuration: {error}; use the palmette that wrote it") from None
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
@@ -237,7 +223,7 @@ def _acquire(path: Path) -> int:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise StorageError(f"{path}: the configuration cannot be read ({why}); restore it or start a new run") from None
 
