@@ -48,6 +48,21 @@ def complexity(network: nn.Module, input_shape: Shape) -> dict[str, int]:
     return dict(zip(names, costs.tolist(), strict=False))
 
 
+def flops_of_choice(space: Space, input_shape: Shape, choice: Choice) -> int:
+    """Return the multiply-accumulates for one input of a supernet that is told ``choice``: of a mixture, of all of it.
+
+    Args:
+        space: of the supernet.
+        input_shape: without the batch.
+        choice: its tensors on the meta device.
+    """
+    with torch.device("meta"):
+        network = fill_all(space.definition()).eval()
+    with torch.no_grad(), chosen(choice), _Counter() as counter:
+        network(torch.empty(1, *input_shape, device="meta"))
+    return counter.flops
+
+
 class CostTable:
     """Exact costs of every architecture of a space: a fixed part, one entry per decision, one per group of decisions.
 

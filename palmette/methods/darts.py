@@ -99,7 +99,7 @@ class DARTS:
         supernet, training = trained_supernet(job, train, space=space)
         if training.is_stopped:
             job.progress.say(f"R-DARTS: stopped; the architecture is that of epoch {training.rule.epoch_to_return}")
-        one = 1.0 if self.relaxation == "straight_through" else cost_of_mixture(job, share)
+        one = 1.0 if self.relaxation == "straight_through" else cost_of_mixture(job, space)
         each = SECOND_ORDER_PASSES if self.second_order else FIRST_ORDER_PASSES
         return found(
             job,

@@ -6,14 +6,12 @@ cost; both are accounted for in forward passes of one image through an average n
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+import torch
 
 from palmette.architecture import Architecture
-from palmette.decision import Categorical
-from palmette.decisions import Decisions
+from palmette.costs.complexity import flops_of_choice
+from palmette.costs.counted import cost_table
 from palmette.evaluation.inherited_text import inherited
 from palmette.methods.job import Found, Job
 from palmette.methods.single_path import SCORES, RankBy, run_arm
@@ -63,25 +61,20 @@ def found(
     return Found(best, SCORES[rank_by], evaluate, evaluations, training_passes + deciding_passes + each)
 
 
-def cost_of_mixture(job: Job, share: int = 1) -> float:
+def cost_of_mixture(job: Job, space: Space | None = None) -> float:
     """Return how many average networks one pass through the mixture of all options costs, by FLOPs.
 
-    With options on 1/``share`` of the channels, their FLOPs are divided by its square, as those of dense convolutions.
-    Of sizes, as widths, the largest runs for all; where several resolutions are run, the true cost is higher.
+    Both are counted in the network that is searched, which may be smaller than the one that is retrained.
+
+    Args:
+        job: whose space and data they are.
+        space: of the supernet, where that computes less than the job's space does, as with partial channels.
     """
     generator = np.random.default_rng(job.seed)
     drawn = [job.space.decisions.sample(generator) for _ in range(DRAWS)]
-    average = float(np.mean([job.table(architecture)["flops"] for architecture in drawn]))
-    column = list(job.summed.names).index("flops")
-    tables = {(name,): rows for name, rows in job.summed.options.items()} | dict(job.summed.joint)
-    options = sum(_of_all(rows[..., column], names, job.space.decisions) for names, rows in tables.items())
-    return (float(job.summed.fixed[column]) + options / share**2) / average
-
-
-def _of_all(costs: npt.NDArray[Any], names: tuple[str, ...], decisions: Decisions) -> float:
-    """Return the sum of ``[options, options, ...]`` over options that run beside each other, the largest of sizes."""
-    for axis in reversed(range(len(names))):
-        decision = decisions.decisions[names[axis]]
-        is_size = isinstance(decision, Categorical) and decision.ordered
-        costs = costs.max(axis) if is_size else costs.sum(axis)
-    return float(costs)
+    shape = job.data.input_shape
+    table = job.table if job.space.stand_alone is job.space else cost_table(job.space, shape)
+    average = float(np.mean([table(architecture)["flops"] for architecture in drawn]))
+    options = job.space.mixtures.options()
+    equal = {name: torch.full((len(each),), 1 / len(each), device="meta") for name, each in options.items()}
+    return flops_of_choice(space or job.space, shape, equal) / average

@@ -13,6 +13,7 @@ import torch
 import palmette as pm
 import palmette.training.loop as loop
 from palmette.cli.method_names import settings
+from palmette.costs.complexity import flops_of_choice
 from palmette.costs.limits import Limits
 from palmette.data.images import Dataset
 from palmette.errors import ArchitectureError, PalmetteError
@@ -23,6 +24,7 @@ from palmette.methods.relaxed import cost_of_mixture
 from palmette.progress import Silent
 from palmette.relaxations.temperature import Temperature
 from palmette.space import Space
+from palmette.spaces.darts import Network, darts_space
 from palmette.spaces.nas_bench_201 import nas_bench_201
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.loop import Watch, passes
@@ -138,6 +140,17 @@ def test_costs_count_the_mixture_and_random_search_gets_what_the_architecture_st
     each = len(data.calibration) + len(data.validation)
     assert found.evaluations == max(1, round(factor * 120 / each))
     assert found.passes == pytest.approx(factor * (passes(data, RECIPE) + 120) + each)
+
+
+def test_the_mixture_of_cells_has_all_operations_on_all_edges() -> None:
+    """By hand: one reduction cell of 4 channels behind a stem of 6, 8x8 images, so 4x4 behind the edges."""
+    made = darts_space("cells", Network(channels=2, cells=1, searched=True), classes=2, channels=1)
+    options = made.mixtures.options()
+    equal = {name: torch.full((len(each),), 1 / len(each), device="meta") for name, each in options.items()}
+    separable, dilated = 2 * (9 * 4 + 16) + 2 * (25 * 4 + 16), (9 * 4 + 16) + (25 * 4 + 16)
+    reducing_skips = 8 * 16
+    cell = 64 * 2 * (6 * 4) + 16 * (14 * (separable + dilated) + reducing_skips)
+    assert flops_of_choice(made, (1, 8, 8), equal) == 64 * 9 * 6 + cell + 16 * 2
 
 
 def test_partial_channels_search_a_space_that_knows_its_channels(data: Dataset, tmp_path: Path) -> None:
