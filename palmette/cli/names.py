@@ -57,6 +57,8 @@ class NamedSpace:
     """The settings it is searched with; other methods take over what they share with it."""
     threads: int = 0
     """CPU threads it is best searched with; 0 leaves the choice to PyTorch."""
+    validation: float | None = None
+    """Share of the training images that a search decides with, where its paper has one; see ``Splits``."""
 
     def check_data(self, data: Data) -> None:
         """Raise DataError where images are given for a space of language models, or text for one of images."""
@@ -282,6 +284,7 @@ SPACES = {
         10,
         space_builders.darts,
         darts_recipe,
+        validation=0.5,
     ),
     "darts-imagenet": NamedSpace(
         "the same cells for 224x224 images, trained in a network of 14",
@@ -298,6 +301,7 @@ SPACES = {
         10,
         space_builders.darts_small,
         darts_small_recipe,
+        validation=0.5,
     ),
     "memory-bank": NamedSpace(
         "3 blocks of ops that read and write memory banks, for 32x32 images",

@@ -111,9 +111,14 @@ def parse_search(arguments: Sequence[str]) -> Search[Method]:
     except argparse.ArgumentError as error:
         raise PalmetteError(f"search: {error}; 'palmette search --help' lists all options") from None
     method = named(METHODS, known.method, "method")
-    threads = named(SPACES, known.space, "space").threads
-    chosen = settings(known.method, known.space)
-    default = Search(space=known.space, method=known.method, threads=threads, options=chosen)
+    entry = named(SPACES, known.space, "space")
+    default = Search(
+        space=known.space,
+        method=known.method,
+        threads=entry.threads,
+        options=settings(known.method, known.space),
+        splits=Splits(validation=entry.validation),
+    )
     options = parse(Search[method.options], arguments, name="search", default=default)  # type: ignore[name-defined]
     assert isinstance(options, Search)
     return options
@@ -140,13 +145,14 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
         )
     if options.threads:
         torch.set_num_threads(options.threads)
-    limits = Limits.from_mapping({name: text for name, text in vars(options.limits).items() if text is not None})
+    bounds = {name: text for name, text in vars(options.limits).items() if text is not None}
     device = chosen_device(options.device)
     data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
     SPACES[options.space].check_data(data)
     space = SPACES[options.space].build(len(data.classes), data.input_shape[0])
-    latency = latency_costs(options.latency_table, limits, space.decisions, data.input_shape)
-    table = feasible_table(space, data, limits, seed=options.seed, measured=latency)
+    latency = latency_costs(options.latency_table, bounds, space.decisions, data.input_shape)
+    limits = Limits.from_mapping(bounds, latency)
+    table = feasible_table(space, data, limits, seed=options.seed)
     if options.audit.table is not None:
         read_table(
             options.audit.table, space.decisions, options.audit.table_column

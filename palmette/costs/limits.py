@@ -85,19 +85,28 @@ class Limit:
 
 
 class Limits(Mapping[str, Limit]):
-    """Limits by cost name; none at all allows everything."""
+    """Limits by cost name; none at all allows everything.
 
-    def __init__(self, limits: Mapping[str, Limit]) -> None:
+    Args:
+        limits: by name.
+        measured: costs beside those that every network has, as a table of latencies; limits can be on them, and losses.
+    """
+
+    def __init__(self, limits: Mapping[str, Limit], measured: SummedCosts | None = None) -> None:
         self._limits = dict(limits)
+        self.measured = measured
 
     @staticmethod
-    def from_mapping(given: Mapping[str, Limit | float | str | tuple[float | None, float | None]]) -> Limits:
+    def from_mapping(
+        given: Mapping[str, Limit | float | str | tuple[float | None, float | None]],
+        measured: SummedCosts | None = None,
+    ) -> Limits:
         """Read ``{"flops": 50e6, "params": (1e6, 2e6), "acts": "40K:"}``; a bare number means at most.
 
         Raises:
             LimitError: a value of another kind, or a range that is malformed.
         """
-        return Limits({name: _limit(name, value) for name, value in given.items()})
+        return Limits({name: _limit(name, value) for name, value in given.items()}, measured)
 
     def __getitem__(self, name: str) -> Limit:
         return self._limits[name]

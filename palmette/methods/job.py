@@ -91,23 +91,20 @@ class Job:
         return Watch(advance=advance, log=log, checkpoint=self.run.checkpoint(phase))
 
 
-def feasible_table(
-    space: Space, data: Data, limits: Limits, *, seed: int, measured: SummedCosts | None = None
-) -> Costs | SideBySide:
+def feasible_table(space: Space, data: Data, limits: Limits, *, seed: int) -> Costs | SideBySide:
     """Return the costs of the space on these data, once it is sure that the limits can be met.
 
     Args:
         space: that is searched.
         data: whose images the network takes.
-        limits: to be met.
+        limits: to be met; the table has what they were measured by, as latency, beside what is counted.
         seed: of the draws that look for an architecture within limits.
-        measured: further costs, as a table of latencies.
 
     Raises:
         LimitError: no architecture meets the limits.
         ArchitectureError: the data do not fit the network.
     """
-    counted = cost_table(space.stand_alone, data.input_shape)
+    counted, measured = cost_table(space.stand_alone, data.input_shape), limits.measured
     if measured is not None and isinstance(counted, CountedCosts):
         raise ArchitectureError(
             f"space {space.name!r}: a table of latencies was given, and its networks are no sums of layers that one "

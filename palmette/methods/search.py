@@ -18,7 +18,7 @@ import numpy as np
 from torch import nn
 
 from palmette.architecture import Architecture
-from palmette.costs.limits import Limit, Limits
+from palmette.costs.limits import Limit, Limits, SummedCosts
 from palmette.data.text import Data
 from palmette.errors import DataError
 from palmette.evaluation.audit import affordable_trainings, audit, read_table, stratified
@@ -69,7 +69,7 @@ def search(
     *,
     data: Data,
     method: Method,
-    limits: Mapping[str, Limit | float | str | tuple[float | None, float | None]] | None = None,
+    limits: Limits | Mapping[str, Limit | float | str | tuple[float | None, float | None]] | None = None,
     audit: AuditOptions | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -80,7 +80,8 @@ def search(
         network: a module with slots, a function that makes one, or a space. It runs on the device of ``data``.
         data: for example ``pm.data.digits()``.
         method: for example ``pm.methods.SPOS()``.
-        limits: by cost name (``flops``, ``params``, ``acts``); a number is "at most", a pair a range.
+        limits: by cost name (``flops``, ``params``, ``acts``); a number is "at most", a pair a range. A ``Limits`` can
+            hold a table of latencies too: ``Limits.from_mapping({"latency": 0.8}, measured_table(...).table)``.
         audit: how much proof is asked for.
         out: directory of the run, continued if it holds one of the same settings; default: a new temporary one.
         seed: of everything random.
@@ -89,7 +90,8 @@ def search(
         PalmetteError: the network, data, limits or directory cannot be used; one line says why and what to do.
     """
     space = network if isinstance(network, Space) else Space(network)
-    bounds, options = Limits.from_mapping(limits or {}), audit or AuditOptions()
+    bounds = limits if isinstance(limits, Limits) else Limits.from_mapping(limits or {})
+    options = audit or AuditOptions()
     table = feasible_table(space, data, bounds, seed=seed)
     if options.table is not None:
         read_table(
@@ -104,6 +106,7 @@ def search(
         "data": {"name": data.name, "images": [len(data.train), len(data.validation), len(data.test)]},
         "method": {"name": method.name, **plain(method)},
         "limits": {name: str(limit) for name, limit in bounds.items()},
+        "measured": {} if bounds.measured is None else _rows(bounds.measured),
         "audit": plain(options),
         "seed": seed,
     }
@@ -186,6 +189,11 @@ def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> d
 def _advance(advance: Advance, before: int, count: int, done: int, total: int) -> None:
     """Show the progress of one of ``count`` equal trainings, ``before`` of them finished."""
     advance(before * total + done, count * total)
+
+
+def _rows(table: SummedCosts) -> dict[str, object]:
+    """Return a table as plain data, to tell it from another."""
+    return {"fixed": table.fixed.tolist(), **{name: rows.tolist() for name, rows in table.options.items()}}
 
 
 def _retrained(job: Job, architecture: Architecture, recipe: Recipe) -> Best:

@@ -1,9 +1,9 @@
 """Settings of the DARTS cells (Liu et al., 2019, appendix A; gradient.md 3.5), in the form that all methods take over.
 
-The paper searches with half of the training images for the weights and half for the architecture
-(``--splits.validation 0.5``), and retrains on all of them; here images held out stay held out. The random resized
-crops and colour jitter of its ImageNet training are not offered, crop and flip stand in for them; the learning rate
-there falls along a cosine, not by 3% an epoch.
+The paper searches with half of the training images for the weights and half for the architecture, as the command line
+does by default on these spaces (``--splits.validation``), and retrains on all of them; here images held out stay held
+out. The random resized crops and colour jitter of its ImageNet training are not offered, crop and flip stand in for
+them; the learning rate there falls along a cosine, not by 3% an epoch.
 """
 
 from __future__ import annotations

@@ -55,3 +55,13 @@ def test_help_shows_the_options_of_the_named_method_only(capsys: pytest.CaptureF
     assert "--greedy.pool" not in shown["fairnas"]
     assert "--evolution.population" in shown["spos"]
     assert "--evolution.population" not in shown["greedynas"]
+
+
+@pytest.mark.parametrize(("space", "share"), [("darts", 0.5), ("darts-small", 0.5), ("small-images", None)])
+def test_cells_of_darts_decide_with_half_of_the_training_images(space: str, share: float | None) -> None:
+    assert parse_search(["--space", space]).splits.validation == share
+    assert parse_search(["--space", space, "--splits.validation", "0.1"]).splits.validation == 0.1
+
+
+def test_half_of_cifar_10_is_25000_images_for_the_weights_and_as_many_for_the_cells() -> None:
+    assert parse_search(["--space", "darts"]).splits.validation_size(50_000, 10) == 25_000

@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny import dataset, space
 from torch import Tensor
 
 import palmette.training.loop as loop
+from palmette.costs.additive import AdditiveTable
 from palmette.costs.hardware_loss import HardwareLoss
 from palmette.costs.limits import Limits
-from palmette.errors import PalmetteError
+from palmette.errors import PalmetteError, StorageError
 from palmette.methods.fbnet import FBNet
 from palmette.methods.job import Found, Job, feasible_table, opened
+from palmette.methods.options import AuditOptions
 from palmette.methods.proxylessnas import ProxylessNAS
+from palmette.methods.search import search
 from palmette.progress import Silent
 from palmette.recipes.fbnet import fbnet_imagenet
 from palmette.recipes.proxyless import proxylessnas_imagenet
@@ -115,6 +119,30 @@ def test_a_heavy_cost_in_the_loss_makes_the_cheapest_option_the_most_likely(name
     found, job, learned = searched(method, tmp_path / "run")
     assert all(max(probabilities) == probabilities[2] > 0.5 for probabilities in learned.values())  # the skip
     assert job.space.decisions.code(found.best) == "222"
+
+
+@pytest.mark.parametrize("name", ["fbnet", "two-paths"])
+def test_a_table_of_latencies_given_with_the_limits_is_in_the_loss_and_in_the_result(name: str, tmp_path: Path) -> None:
+    """Where k3 takes no time and all else 5 ms a layer, a heavy latency ends in the option of the most FLOPs."""
+    tiny = space(3)
+    rows = np.array([[5.0], [0.0], [5.0]])
+    latency = AdditiveTable(tiny.decisions, ("latency",), np.array([2.0]), dict.fromkeys("abc", rows))
+    method = dataclasses.replace(
+        METHODS[name],
+        hardware=HardwareLoss(cost="latency", form="sum", alpha=10.0),
+        training=dataclasses.replace(RECIPE, epochs=30),
+        candidates=1,
+    )
+    limits = Limits.from_mapping({"latency": 6.9}, latency)
+    result = search(
+        tiny, data=dataset(), method=method, limits=limits, audit=AuditOptions(networks=0), out=tmp_path / "run"
+    )
+    assert tiny.decisions.code(result.best.architecture) == "111"
+    assert result.best.costs["latency"] == 2.0
+    assert result.random.costs["latency"] <= 6.9
+    others = Limits.from_mapping({"latency": 6.9}, dataclasses.replace(latency, fixed=np.array([1.0])))
+    with pytest.raises(StorageError, match="measured"):
+        search(tiny, data=dataset(), method=method, limits=others, audit=AuditOptions(networks=0), out=tmp_path / "run")
 
 
 def test_two_paths_leave_the_probability_of_the_third_alone_in_every_step(
