@@ -2,9 +2,9 @@
 
 Without arguments: DARTS, one seed, about two minutes of one core, to see that it works. ``--reduced`` is the run of
 results/nas_bench_201.md: every method, three seeds, the benchmark's cells in a smaller network (8 channels, 1 cell a
-stage) on the 5,085 CIFAR-10 images with exact pixels, reduced to 16x16. Searches that have ended are kept in ``--out`` and
-not repeated, one that was killed goes on; seeds can be given to several processes. ``--full IMAGES.npz`` is the papers' setting on
-all of CIFAR-10 and needs a GPU. Half of the training images teach weights, half decide.
+stage) on the 5,085 CIFAR-10 images with exact pixels, reduced to 16x16. ``--full IMAGES.npz`` is the papers' setting on
+all of CIFAR-10 and needs a GPU. Half of the training images teach weights, half decide. Searches that have ended are
+kept in ``--out`` and not repeated, one that was killed goes on; several processes can share the seeds.
 
 Random search trains random cells for 12 epochs each, as many as the method's search cost would have paid for, and keeps
 the best by validation accuracy at 12 epochs; both accuracies are the table's, which had all training images.

@@ -50,7 +50,7 @@ class Latency:
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
     networks: int = 0
-    """To fit the table to; 0: three for each of its free entries, and at least 100 if the space has them."""
+    """To fit the table to; 0: at least 100 if the space has them, and more where a layer has many options."""
     check: int = 30
     """Further networks, to check it on."""
     rounds: int = 20
@@ -102,7 +102,7 @@ def _make_table(options: Latency, space: Space, conditions: Conditions) -> None:
     from palmette.report.latency import render
     from palmette.storage.atomic import write_text
 
-    networks = networks_needed(space.decisions, networks=options.networks, check=options.check, rounds=options.rounds)
+    networks = networks_needed(space, networks=options.networks, check=options.check, rounds=options.rounds)
     with Bars().phase("latency") as advance:
         table = measured_table(
             space,

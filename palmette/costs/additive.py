@@ -8,7 +8,7 @@ layers and the overhead of a call without timing either. No torch here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,12 @@ class AdditiveTable:
 
 
 def fit_additive(
-    decisions: Decisions, architectures: Sequence[Architecture], values: npt.ArrayLike, *, name: str
+    decisions: Decisions,
+    architectures: Sequence[Architecture],
+    values: npt.ArrayLike,
+    *,
+    name: str,
+    reads: Sequence[Collection[str]] | None = None,
 ) -> AdditiveTable:
     """Return the table whose sums come closest, in least squares, to the values of these architectures.
 
@@ -62,41 +67,61 @@ def fit_additive(
     Args:
         decisions: of the space.
         architectures: several times as many as ``free_entries`` where values are noisy.
-        values: ``[architectures]``, for example milliseconds.
+        values: ``[architectures]``, for example milliseconds; or ``[architectures, parts]``, where the parts of a
+            network were measured: each is fitted by itself, and the table is the sum.
         name: of the cost.
+        reads: of each part, the decisions that it depends on; by default on all.
 
     Raises:
         PalmetteError: an option that none of the architectures takes, or numbers that do not match.
     """
     y = np.asarray(values, dtype=np.float64)
-    if y.shape != (len(architectures),) or not np.isfinite(y).all():
+    if len(y) != len(architectures) or not np.isfinite(y).all():
         raise PalmetteError(f"{name}: {len(architectures)} architectures need as many finite values; got {y.shape}")
     shares = {decision: _shares(decisions, decision) for decision in decisions.decisions}
+    shown = _shown(decisions, architectures, shares, name)
+    fixed, options = 0.0, {decision: np.zeros(len(share)) for decision, share in shares.items()}
+    y = y.reshape(len(y), -1)
+    for part, read in zip(y.T, [tuple(shares)] * y.shape[1] if reads is None else reads, strict=True):
+        design = np.concatenate([*(shown[decision] for decision in read), np.ones((len(y), 1))], axis=1)
+        solution = np.linalg.lstsq(design, part, rcond=1e-9)[0]
+        ends = np.cumsum([shares[decision].shape[1] for decision in read]).astype(int)
+        *entries, (constant,) = np.split(solution, ends)
+        fixed += float(constant)
+        for decision, entry in zip(read, entries, strict=True):
+            options[decision] += shares[decision] @ entry
+    for decision, rows in options.items():
+        least = 0.0 if decisions.decisions[decision].active_if else float(rows.min())
+        rows -= least
+        fixed += least
+    columns = {decision: rows[:, None] for decision, rows in options.items()}
+    return AdditiveTable(decisions, (name,), np.array([fixed]), columns)
+
+
+def free_entries(decisions: Decisions, read: Collection[str] | None = None) -> int:
+    """Return how many numbers such a table has, counted without what only moves a constant about: 177 for FBNet.
+
+    With ``read``, those of a part that depends on these decisions only.
+    """
+    names = [name for name in decisions.decisions if read is None or name in read]
+    sizes = {name: int(_shares(decisions, name).shape[1]) for name in names}
+    return 1 + sum(n if isinstance(decisions.decisions[name], Subset) else n - 1 for name, n in sizes.items())
+
+
+def _shown(
+    decisions: Decisions, architectures: Sequence[Architecture], shares: Mapping[str, Array], name: str
+) -> dict[str, Array]:
+    """Return by decision what the architectures take, ``[architectures, options]``; raise if one is never taken."""
     ends = np.cumsum([len(share) for share in shares.values()])[:-1]
     taken = np.split(decisions.encode_all(architectures), ends, axis=1)
-    shown = [hot @ share for hot, share in zip(taken, shares.values(), strict=True)]
-    for decision, columns in zip(shares, shown, strict=True):
+    shown = {d: hot @ share for hot, (d, share) in zip(taken, shares.items(), strict=True)}
+    for decision, columns in shown.items():
         if not columns.any(axis=0).all():
             raise PalmetteError(
                 f"{name}: option {int(columns.any(axis=0).argmin())} of decision {decision!r} is in none of the "
-                f"{len(y):,} architectures; give more of them"
+                f"{len(architectures):,} architectures; give more of them"
             )
-    solution = np.linalg.lstsq(np.concatenate([*shown, np.ones((len(y), 1))], axis=1), y, rcond=1e-9)[0]
-    ends = np.cumsum([share.shape[1] for share in shares.values()])
-    *entries, (fixed,) = np.split(solution, ends)
-    options = {}
-    for (decision, share), entry in zip(shares.items(), entries, strict=True):
-        rows = share @ entry
-        least = 0.0 if decisions.decisions[decision].active_if else rows.min()
-        options[decision] = (rows - least)[:, None]
-        fixed += least
-    return AdditiveTable(decisions, (name,), np.array([fixed]), options)
-
-
-def free_entries(decisions: Decisions) -> int:
-    """Return how many numbers such a table has, counted without what only moves a constant about: 177 for FBNet."""
-    sizes = {name: int(_shares(decisions, name).shape[1]) for name in decisions.decisions}
-    return 1 + sum(n if isinstance(decisions.decisions[name], Subset) else n - 1 for name, n in sizes.items())
+    return shown
 
 
 @dataclass(frozen=True)

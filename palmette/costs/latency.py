@@ -1,10 +1,13 @@
 """Latency: milliseconds of whole networks on this machine, and a table of options that their sums come from.
 
-Networks are measured in random order, round after round, each after a call that warms the caches; the least time of
-each counts, since other work on a machine can only lengthen a call (on a busy machine the medians of two halves of the
-rounds agreed to R2 0.64, the least times to 0.98). The table is fitted to these times (``costs.additive``) and then
-held against networks that took no part in the fit. FBNet (Wu et al., 2019, section 3.2) and ProxylessNAS (Cai et al.,
-2019, section 3.3) search with such tables; theirs age with the runtime (gradient.md 7.4), so the conditions are kept.
+Networks are measured in random order, round after round, each after a call that warms the caches; the least time
+counts, since other work on a machine can only lengthen a call (on a busy machine the medians of two halves of the
+rounds agreed to R2 0.64, the least times to 0.98). Of networks that are chains of layers the clock is read between the
+layers too, so that every option is measured where it runs, between the neighbours it really has, in some ten networks
+for each option of a decision and not in three for each entry of the table. The table is fitted to these times
+(``costs.additive``) and then held against networks that took no part in the fit. FBNet (Wu et al., 2019, section 3.2)
+and ProxylessNAS (Cai et al., 2019, section 3.3) search with such tables; theirs age with the runtime (gradient.md 7.4),
+so the conditions are kept.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -26,13 +28,13 @@ from palmette.architecture import Architecture
 from palmette.costs.additive import AdditiveTable, Agreement, fit_additive, free_entries
 from palmette.decisions import Decisions
 from palmette.errors import LimitError, PalmetteError
-from palmette.space import Space, Supernet
+from palmette.space import Space, Supernet, chain, fill_all, slots
 
 FORMAT = 1
 FEWEST = 100
 """Networks that a table is fitted to at least."""
 PER_ENTRY = 3
-"""Networks per free entry of the table otherwise."""
+"""Networks per free entry of the part of the table that has the most, otherwise."""
 CALLS = 3
 """Timed calls of a network in each round, after one that is not timed."""
 
@@ -157,7 +159,7 @@ def measured_table(
     Args:
         space: whose options are measured.
         conditions: under which.
-        networks: to fit to; 0: three for each free entry of the table, and at least 100.
+        networks: to fit to; 0: three for each free entry of a layer, and at least 100.
         check: further networks, none of them among the former.
         rounds: in which every network is measured once.
         seed: of the draws and the order.
@@ -166,13 +168,15 @@ def measured_table(
     Raises:
         PalmetteError: numbers that make no table, or more networks than the space has.
     """
-    wanted = networks_needed(space.decisions, networks=networks, check=check, rounds=rounds)
+    wanted = networks_needed(space, networks=networks, check=check, rounds=rounds)
+    reads = _reads(space)
     generator = np.random.default_rng(seed)
-    drawn = _draw(space.decisions, wanted + check, generator)
-    times = measured(space, drawn, conditions, rounds=rounds, generator=generator, advance=advance)
-    least, fitted_to = times.min(axis=0), len(drawn) - check
+    drawn, fitted_to = _draw(space.decisions, wanted + check, generator), wanted
+    parts = _measured(space, drawn, conditions, rounds=rounds, generator=generator, advance=advance)
+    times = parts.sum(axis=2)
+    least = times.min(axis=0)
     return LatencyTable(
-        fit_additive(space.decisions, drawn[:fitted_to], least[:fitted_to], name="latency"),
+        fit_additive(space.decisions, drawn[:fitted_to], parts[:, :fitted_to].min(axis=0), name="latency", reads=reads),
         conditions,
         fitted_to,
         rounds,
@@ -182,13 +186,14 @@ def measured_table(
     )
 
 
-def networks_needed(decisions: Decisions, *, networks: int, check: int, rounds: int) -> int:
+def networks_needed(space: Space, *, networks: int, check: int, rounds: int) -> int:
     """Return how many networks the table is fitted to; arguments and errors as of ``measured_table``."""
-    wanted = networks or _enough(decisions, check)
-    if min(rounds, check) < 3 or wanted < free_entries(decisions):
+    most = max(free_entries(space.decisions, read) for read in _reads(space))
+    wanted = networks or _enough(space.decisions, PER_ENTRY * most, check)
+    if min(rounds, check) < 3 or wanted < most:
         raise PalmetteError(
             f"latency: rounds = {rounds}, check = {check}, networks = {wanted} were given; allowed are at least 3, 3 "
-            f"and {free_entries(decisions)}, one for each free entry of the table"
+            f"and {most}, one for each free entry of the table in a layer"
         )
     return wanted
 
@@ -207,18 +212,50 @@ def measured(
     A round's figure is the least of a few calls. Networks are in evaluation mode and without gradients; they share the
     weights of one supernet, which needs less memory and takes the same time.
     """
+    parts = _measured(space, architectures, conditions, rounds=rounds, generator=generator, advance=advance)
+    return np.asarray(parts.sum(axis=2))
+
+
+def _measured(
+    space: Space,
+    architectures: Sequence[Architecture],
+    conditions: Conditions,
+    *,
+    rounds: int,
+    generator: np.random.Generator,
+    advance: Advance,
+) -> Array:
+    """Return ``measured`` by the parts of the networks, ``[rounds, architectures, parts]``."""
     device, dtype = torch.device(conditions.device), getattr(torch, conditions.dtype)
     supernet = space.supernet(seed=0).eval()
-    networks = [_network(space, supernet, architecture).to(device, dtype) for architecture in architectures]
+    networks = [
+        [part.to(device, dtype) for part in _parts(supernet.network, _network(space, supernet, architecture))]
+        for architecture in architectures
+    ]
     x = torch.randn(conditions.batch_size, *conditions.input_shape, device=device, dtype=dtype)
     clock = clock_of(conditions)[1]
-    times = np.zeros((rounds, len(networks)))
+    times = np.zeros((rounds, len(networks), len(_reads(space))))
     with _quietly(conditions.threads):
         for turn in range(rounds):
             for done, i in enumerate(generator.permutation(len(networks)).tolist(), start=1):
                 times[turn, i] = _milliseconds(networks[i], x, clock)
-                advance(turn * len(networks) + done, times.size)
+                advance(turn * len(networks) + done, rounds * len(networks))
     return times
+
+
+def _parts(definition: nn.Module, network: nn.Module) -> list[nn.Module]:
+    """Return the parts of a network that run one after another, those of its definition: equally many in each."""
+    if type(definition) is not nn.Sequential:
+        return [network]
+    assert isinstance(network, nn.Sequential)
+    return [part for d, n in zip(definition, network, strict=True) for part in _parts(d, n)]
+
+
+def _reads(space: Space) -> list[list[str]]:
+    """Return the decisions that each part of a network depends on, in order."""
+    with torch.device("meta"):
+        parts = chain(fill_all(space.definition()))
+    return [list(dict.fromkeys(d.name for slot in slots(part) for d in slot.decisions())) for part in parts]
 
 
 def clock_of(conditions: Conditions) -> tuple[str, Clock]:
@@ -233,16 +270,17 @@ def clock_of(conditions: Conditions) -> tuple[str, Clock]:
     return "time that passes", time.perf_counter
 
 
-def _milliseconds(network: nn.Module, x: Tensor, clock: Clock) -> float:
-    network(x)
-    _finish(x)
-    least = float("inf")
-    for _ in range(CALLS):
-        began = clock()
-        network(x)
-        _finish(x)
-        least = min(least, clock() - began)
-    return 1e3 * least
+def _milliseconds(parts: Sequence[nn.Module], x: Tensor, clock: Clock) -> Array:
+    """Return the time of each part in the quickest of a few calls of the whole network."""
+    calls = []
+    for _ in range(1 + CALLS):
+        y, moments = x, [clock()]
+        for part in parts:
+            y = part(y)
+            _finish(x)
+            moments.append(clock())
+        calls.append(1e3 * np.diff(moments))
+    return np.asarray(min(calls[1:], key=lambda times: float(times.sum())))
 
 
 def _finish(x: Tensor) -> None:
@@ -270,14 +308,14 @@ def _network(space: Space, supernet: Supernet, architecture: Architecture) -> nn
         network = space.build(architecture, seed=0).eval()
     state = {name: tensor.contiguous() for name, tensor in space.shared_state(supernet, architecture).items()}
     network.load_state_dict(state, strict=False, assign=True)
-    if any(tensor.is_meta for tensor in chain(network.parameters(), network.buffers())):
+    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
         return space.build(architecture, seed=0).eval()  # it has tensors that are no part of its state
     return network
 
 
-def _enough(decisions: Decisions, check: int) -> int:
+def _enough(decisions: Decisions, wanted: int, check: int) -> int:
     """Return how many networks to fit to; of a small space at most those that the check leaves."""
-    wanted = max(FEWEST, PER_ENTRY * free_entries(decisions))
+    wanted = max(FEWEST, wanted)
     is_small = decisions.count() < 10 * (wanted + check)
     return min(wanted, decisions.count_distinct() - check) if is_small else wanted
 

@@ -123,8 +123,8 @@ def _options(table: LatencyTable) -> str:
         for i, (value, entry) in enumerate(zip(decisions.values(name), entries[:, 0].tolist(), strict=True))
     )
     note = (
-        f"Milliseconds above the cheapest option of the decision, from a fit to {table.fitted_to:,} whole networks. "
-        f"With the cheapest everywhere a network takes {float(table.table.fixed[0]):.4g} ms."
+        f"Milliseconds above the cheapest option of the decision, from a fit to {table.fitted_to:,} networks, layer "
+        f"by layer. With the cheapest everywhere a network takes {float(table.table.fixed[0]):.4g} ms."
     )
     head = "<thead><tr><th>Decision</th><th>Option</th><th class=number>ms</th><th></th></tr></thead>"
     return section(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from tiny import space as tiny_space
@@ -14,20 +16,26 @@ from palmette.costs import latency
 from palmette.costs.latency import Conditions, LatencyTable, measured, measured_table, read_latency
 from palmette.errors import LimitError, PalmetteError
 from palmette.space import Space
+from palmette.spaces.darts import darts_small
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.spaces.small_images import small_images
 
 CONDITIONS = Conditions(input_shape=(1, 8, 8))
 
 
-def milliseconds(network: nn.Module, *_: object) -> float:
+def milliseconds(network: nn.Module) -> float:
     """Return a time that is a sum over the layers: 1, and a millionth for each weight."""
     return 1 + 1e-6 * sum(parameter.numel() for parameter in network.parameters())
 
 
+def by_part(parts: Sequence[nn.Module], *_: object) -> npt.NDArray[np.float64]:
+    """Return the same time of a whole network, the 1 in its first part."""
+    return np.array([milliseconds(part) - (i > 0) for i, part in enumerate(parts)])
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "_milliseconds", milliseconds)
+    monkeypatch.setattr(latency, "_milliseconds", by_part)
 
 
 def small_table() -> LatencyTable:
@@ -48,9 +56,9 @@ def test_networks_of_the_check_took_no_part_in_the_table(monkeypatch: pytest.Mon
     space, fitted = small_images(), []
     real = latency.fit_additive
 
-    def spy(decisions, architectures, values, *, name):  # type: ignore[no-untyped-def]
+    def spy(decisions, architectures, values, *, name, reads):  # type: ignore[no-untyped-def]
         fitted.extend(decisions.code(decisions.check(a)) for a in architectures)
-        return real(decisions, architectures, values, name=name)
+        return real(decisions, architectures, values, name=name, reads=reads)
 
     monkeypatch.setattr(latency, "fit_additive", spy)
     table = measured_table(space, CONDITIONS, networks=50, check=20, rounds=3)
@@ -70,9 +78,11 @@ def test_the_measured_network_is_the_path_of_the_supernet(monkeypatch: pytest.Mo
     space = tiny_space(3)
     supernet, architecture = space.supernet(seed=0).eval(), space.decisions.parse("012")
 
-    def difference(network: nn.Module, x: Tensor, _: object) -> float:
+    def difference(parts: Sequence[nn.Module], x: Tensor, _: object) -> npt.NDArray[np.float64]:
+        network = nn.Sequential(*parts)
         assert not any(hasattr(module, "factories") for module in network.modules())
-        return float((network(x) - supernet(x, space.choice(architecture))).abs().max())
+        differences = (network(x) - supernet(x, space.choice(architecture))).abs().max()
+        return np.array([float(differences), *[0.0] * (len(parts) - 1)])
 
     monkeypatch.setattr(latency, "_milliseconds", difference)
     times = measured(space, [architecture], CONDITIONS, rounds=2, generator=np.random.default_rng(0))
@@ -139,7 +149,18 @@ def test_files_that_are_no_table_of_the_space_are_refused() -> None:
 
 
 def test_numbers_that_make_no_table_are_refused() -> None:
-    with pytest.raises(PalmetteError, match="networks = 10 were given; allowed are at least 3, 3 and 18, one for each"):
-        measured_table(small_images(), CONDITIONS, networks=10)
+    with pytest.raises(PalmetteError, match="networks = 3 were given; allowed are at least 3, 3 and 4, one for each"):
+        measured_table(small_images(), CONDITIONS, networks=3)
     with pytest.raises(PalmetteError, match="90 different networks are needed and space 'tiny' gave 27"):
         measured_table(tiny_space(3), CONDITIONS, networks=60)
+
+
+def test_the_clock_is_read_between_the_layers_of_a_chain_and_around_other_networks() -> None:
+    space = small_images()
+    reads = latency._reads(space)
+    layers = list(space.decisions.decisions)
+    assert [read for read in reads if read] == [[layer] for layer in layers]
+    assert len(
+        latency._parts(space.supernet(seed=0).network, space.build(space.decisions.parse("332202"), seed=0))
+    ) == len(reads)
+    assert latency._reads(darts_small()) == [list(darts_small().decisions.decisions)]
