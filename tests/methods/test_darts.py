@@ -143,14 +143,20 @@ def test_costs_count_the_mixture_and_random_search_gets_what_the_architecture_st
 
 
 def test_the_mixture_of_cells_has_all_operations_on_all_edges() -> None:
-    """By hand: one reduction cell of 4 channels behind a stem of 6, 8x8 images, so 4x4 behind the edges."""
-    made = darts_space("cells", Network(channels=2, cells=1, searched=True), classes=2, channels=1)
+    """By hand, for 8x8 images: a normal cell of 2 channels and two reduction cells, of 4 and 8, behind a stem of 6."""
+    made = darts_space("cells", Network(channels=2, cells=3, searched=True), classes=2, channels=1)
     options = made.mixtures.options()
     equal = {name: torch.full((len(each),), 1 / len(each), device="meta") for name, each in options.items()}
-    separable, dilated = 2 * (9 * 4 + 16) + 2 * (25 * 4 + 16), (9 * 4 + 16) + (25 * 4 + 16)
-    reducing_skips = 8 * 16
-    cell = 64 * 2 * (6 * 4) + 16 * (14 * (separable + dilated) + reducing_skips)
-    assert flops_of_choice(made, (1, 8, 8), equal) == 64 * 9 * 6 + cell + 16 * 2
+
+    def edges(width: int, *, reducing_skips: int) -> int:
+        dilated = (9 * width + width**2) + (25 * width + width**2)
+        separable = 2 * dilated  # depthwise and pointwise, twice
+        return 14 * (separable + dilated) + reducing_skips * width**2
+
+    normal = 64 * 2 * (6 + 6) + 64 * edges(2, reducing_skips=0)
+    first = 64 * 4 * (6 + 8) + 16 * edges(4, reducing_skips=8)
+    second = 16 * 8 * (8 + 16) + 4 * edges(8, reducing_skips=8)
+    assert flops_of_choice(made, (1, 8, 8), equal) == 64 * 9 * 6 + normal + first + second + 32 * 2
 
 
 def test_partial_channels_search_a_space_that_knows_its_channels(data: Dataset, tmp_path: Path) -> None:
