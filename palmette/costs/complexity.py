@@ -60,7 +60,8 @@ def flops_of_choice(space: Space, input_shape: Shape, choice: Choice) -> int:
         network = fill_all(space.definition()).eval()
     with torch.no_grad(), chosen(choice), _Counter() as counter:
         network(torch.empty(1, *input_shape, device="meta"))
-    return counter.flops
+    total: int = counter.flops
+    return total
 
 
 class CostTable:
