@@ -7,6 +7,7 @@ themselves, so that a reader can tell whether to trust it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,7 +79,9 @@ class Predictor:
         self.mean_ = float(y[finite].mean())
         self.scale_ = float(y[finite].std()) or 1.0
         self.regressor_ = _REGRESSORS[self.regressor]()
-        self.regressor_.fit(self._encoded(architectures)[finite], (y[finite] - self.mean_) / self.scale_)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The optimal value found")  # at a kernel's bounds, which are wide enough
+            self.regressor_.fit(self._encoded(architectures)[finite], (y[finite] - self.mean_) / self.scale_)
         return self
 
     def predict(self, architectures: Sequence[Architecture]) -> Array:

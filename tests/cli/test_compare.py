@@ -1,0 +1,79 @@
+"""``palmette compare``: what it writes, what it refuses, and that a second start goes on with the first."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from palmette.cli.main import main
+
+TABLE = Path("nas_bench_macro") / "nas_bench_macro_cifar10.csv"
+SMALL = ("--seeds", "2", "--evaluations", "20", "--workers", "0", "--searches", "evolution,predictor")
+
+
+@pytest.fixture
+def part(tmp_path: Path, shared_data: Path) -> Path:
+    """Return the first 300 rows of the true accuracies."""
+    with (shared_data / TABLE).open() as file:
+        rows = list(csv.reader(file))[:301]
+    path = tmp_path / "part.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_searches_on_a_table_end_in_one_table_a_page_and_numbers(
+    part: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["compare", "--table", str(part), "--out", str(out), *SMALL]) == 0
+    said = capsys.readouterr().out
+    record = json.loads((out / "comparison.json").read_text())
+    assert [row["name"] for row in record["rows"]] == ["random", "evolution", "predictor"]
+    for row in record["rows"]:
+        assert len(row["entry"]["figures"]) == 2
+        assert row["entry"]["costs"]["flops"] < row["entry"]["costs"]["flops with supernet"]
+    assert "With 2 seeds the test could show nothing" in said
+    assert (out / "table.md").read_text().count("\n| evolution ") == 1
+    page = (out / "report.html").read_text()
+    assert page.count("<svg") == 3
+    assert "evolution cannot be told apart" in page
+
+
+def test_a_comparison_is_not_overwritten_and_goes_on_with_resume(
+    part: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compare", "--table", str(part), "--out", str(tmp_path / "out"), *SMALL]
+    assert main(command) == 0
+    before = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert main(command) == 2
+    assert "continue it with --resume" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == before  # the seconds, too: nothing ran
+    assert main([*command, "--resume", "--seeds", "3"]) == 2
+    assert "seeds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["--searches", "evolution,luck"], "'luck' is unknown; allowed are random"),
+        (["--limits.flops", "1K"], "no architecture"),
+        (["--seeds", "0"], "must be at least 1"),
+        (["--images", "10"], "none is left"),
+        (["--space", "nas-bench-marco"], "did you mean 'nas-bench-macro'"),
+        (["--table-column", "top1"], "there is no column 'top1'"),
+        (["--resum"], "did you mean --resume"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    part: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], what: str
+) -> None:
+    assert main(["compare", "--table", str(part), "--out", str(tmp_path / "out"), *SMALL, *options]) == 2
+    error = capsys.readouterr().err
+    assert what in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
