@@ -4,7 +4,9 @@ The parents of a generation are the best ``population`` of all trials so far, by
 come from binary tournaments, uniform crossover and mutation. FairNAS and GreedyNAS search their supernets this way.
 
 Deviations: survivors are taken from the whole history rather than from the last parents and children, so nothing good
-is ever forgotten and the history is the only state; and no architecture is evaluated twice.
+is ever forgotten and the history is the only state; no architecture is evaluated twice; and parents that cross are
+similar, and rather from the ends of the front (Ishibuchi and Shibata, 2003). A child of the cheapest and the best
+network is a middling one: most evaluations then fill the middle of the front and few extend it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ from palmette.errors import PalmetteError
 from palmette.searches.pareto import Array, Integers, crowding, minimised, objectives, ranks
 from palmette.searches.random import draw_new, make_new
 from palmette.searches.trial import Allows, Trial
+
+FIRSTS = 2
+"""Candidates for a child's first parent; the one farthest from the middle of the parents' objectives is taken."""
+MATES = 10
+"""Candidates for the second parent; the most similar to the first is taken. Both: see results/search_on_table.md."""
 
 Violation = Callable[[Trial], float]
 """How far a trial lies outside the limits on what is known only after evaluation; 0 inside."""
@@ -100,15 +107,17 @@ class NSGA2:
         self, history: Sequence[Trial], wanted: int, seen: set[Architecture], generator: np.random.Generator
     ) -> list[Architecture]:
         violations = None if self.violation is None else np.array([self.violation(trial) for trial in history])
-        best = survivors(minimised(history, self.objectives), violations, self.options.population)
+        values = minimised(history, self.objectives)
+        best = survivors(values, violations, self.options.population)
         parents = [history[i].architecture for i in best]
 
-        pairs = _tournaments(parents, generator)
+        pairs = couples(values[best], generator)
 
         def child() -> Architecture:
-            made, other = next(pairs)
+            first, second = next(pairs)
+            made = parents[first]
             if generator.random() < self.options.crossover_probability:
-                made = self.decisions.cross(made, other, generator)
+                made = self.decisions.cross(made, parents[second], generator)
             return self.decisions.mutate(made, generator, probability=self.options.mutation_probability)
 
         return make_new(child, wanted, seen, self.allows)
@@ -132,10 +141,32 @@ def survivors(values: Array, violations: Array | None, count: int) -> Integers:
     return np.array(chosen[:count], dtype=np.int64)
 
 
-def _tournaments(
-    parents: Sequence[Architecture], generator: np.random.Generator
-) -> Iterator[tuple[Architecture, Architecture]]:
-    """Yield pairs of winners of binary tournaments; parents stand best first, so of two the earlier wins."""
+def couples(values: Array, generator: np.random.Generator) -> Iterator[tuple[int, int]]:
+    """Yield, without end, the positions of a first parent and of a second one with objectives like the first one's.
+
+    All candidates are winners of binary tournaments: parents stand best first, so of two the earlier wins. Distances
+    are Euclidean, of objectives as shares of their ranges among the parents.
+
+    Args:
+        values: objectives of the parents, best first, ``[parents, objectives]``.
+        generator: of the draws.
+    """
+    n, scaled = len(values), _scaled(values)
+    from_middle = np.square(scaled - scaled.mean(axis=0)).sum(axis=1)
     while True:
-        drawn = generator.integers(len(parents), size=(len(parents), 2, 2)).min(axis=2)
-        yield from ((parents[one], parents[other]) for one, other in drawn.tolist())
+        winners = generator.integers(n, size=(n, FIRSTS + MATES, 2)).min(axis=2)
+        firsts, mates = winners[:, :FIRSTS], winners[:, FIRSTS:]
+        first = firsts[np.arange(n), from_middle[firsts].argmax(axis=1)]
+        apart = np.square(scaled[mates] - scaled[first, None]).sum(axis=2)
+        apart[mates == first[:, None]] = np.inf
+        second = mates[np.arange(n), apart.argmin(axis=1)]
+        yield from zip(first.tolist(), second.tolist(), strict=True)
+
+
+def _scaled(values: Array) -> Array:
+    """Return objectives as shares of their range, ``[n, objectives]``; infinite ones lie at the worst finite one."""
+    finite = np.isfinite(values)
+    highest = np.where(finite, values, -np.inf).max(axis=0)
+    values = np.where(finite, values, np.where(np.isfinite(highest), highest, 0.0))
+    spread = np.ptp(values, axis=0)
+    return np.asarray((values - values.min(axis=0)) / np.where(spread > 0, spread, 1.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from palmette.decision import Categorical
 from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.searches.driver import Arm, run_search
-from palmette.searches.nsga2 import NSGA2, NSGA2Options, survivors
+from palmette.searches.nsga2 import FIRSTS, MATES, NSGA2, NSGA2Options, couples, survivors
 from palmette.searches.pareto import hypervolume
 from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import Trial
@@ -48,6 +49,49 @@ def test_survivors_are_taken_by_front_and_then_by_crowding() -> None:
 def test_survivors_within_the_limits_come_before_all_others() -> None:
     values = np.array([[1.0, 1.0], [9.0, 9.0], [2.0, 2.0], [3.0, 3.0]])
     assert survivors(values, np.array([2.0, 0.0, 1.0, 0.0]), 3).tolist() == [3, 1, 2]
+
+
+class Drawn:
+    """A generator whose tournaments are given: contestants by candidate, the same for every child."""
+
+    def __init__(self, *candidates: tuple[int, int]) -> None:
+        self.candidates = candidates
+
+    def integers(self, high: int, *, size: tuple[int, int, int]) -> np.ndarray:
+        assert size == (high, FIRSTS + MATES, 2)
+        return np.array([self.candidates] * high)
+
+
+def couple(values: Sequence[Sequence[float]], firsts: Sequence[int], mates: Sequence[int]) -> tuple[int, int]:
+    """Return the couple among these winners; what is missing is filled with the last winner."""
+    padded = [*firsts, *[firsts[-1]] * (FIRSTS - len(firsts)), *mates, *[mates[-1]] * (MATES - len(mates))]
+    drawn: Any = Drawn(*((one, one) for one in padded))
+    return next(couples(np.array(values, dtype=float), drawn))
+
+
+def test_the_first_parent_is_far_from_the_middle_and_the_second_near_the_first() -> None:
+    """Shares of the ranges: (0, 1), (0.1, 0.5), (0.4, 0.2), (1, 0); their mean is (0.375, 0.425)."""
+    values = [[0, 100], [1, 50], [4, 20], [10, 0]]
+    assert couple(values, [2, 0], [3, 1, 2]) == (0, 1)  # 0 lies 0.69 from the middle, 2 only 0.23
+    assert couple(values, [1, 2], [0, 3]) == (1, 0)  # 0.28 against 0.23; then 0.51 against 1.03
+    assert couple(values, [3, 3], [3, 0, 3, 2]) == (3, 2)  # never itself, while there is another
+
+
+def test_a_parent_that_meets_only_itself_is_crossed_with_itself() -> None:
+    assert couple([[0, 1], [1, 0]], [1], [1]) == (1, 1)
+    assert couple([[3, 3]], [0], [0]) == (0, 0)
+
+
+def test_of_two_contestants_the_better_one_becomes_the_candidate() -> None:
+    drawn: Any = Drawn(*[(3, 0), (2, 0)], *[(3, 2), (2, 3), (2, 2)], *[(3, 3)] * (MATES - 3))
+    assert next(couples(np.array([[0.0, 3], [1, 2], [2, 1], [3, 0]]), drawn)) == (0, 2)
+
+
+def test_parents_without_a_finite_objective_count_as_the_worst_of_the_others() -> None:
+    """An accuracy that is not a number is infinite when minimised: 1 then lies at (1, 0), beside 2."""
+    values = [[0, 4], [np.inf, 0], [1, 1]]
+    assert couple(values, [1], [0, 2]) == (1, 2)
+    assert couple([[np.inf, 0], [np.inf, 1], [np.inf, 5]], [0], [1, 2]) == (0, 1)
 
 
 def test_generations_have_the_size_of_the_population_and_no_architecture_comes_twice() -> None:
