@@ -48,7 +48,7 @@ class Width:
     """A number of channels to be decided; slots that are given equal widths share the decision.
 
     Raises:
-        ArchitectureError: no widths, one below 1, or not in rising order; names that are not one for each.
+        ArchitectureError: no widths, one that is not whole or below 1, or not in rising order; another number of names.
     """
 
     name: str
@@ -58,9 +58,10 @@ class Width:
     """Names of the options; the numbers where there are none."""
 
     def __post_init__(self) -> None:
-        if not self.values or min(self.values) < 1 or list(self.values) != sorted(set(self.values)):
+        whole = all(isinstance(value, int) for value in self.values)
+        if not whole or not self.values or min(self.values) < 1 or list(self.values) != sorted(set(self.values)):
             raise ArchitectureError(
-                f"width {self.name!r}: {list(self.values)} channels; give at least one, in rising order, from 1"
+                f"width {self.name!r}: {list(self.values)} channels; give at least one, whole, in rising order, from 1"
             )
         if self.options and len(self.options) != len(self.values):
             raise ArchitectureError(f"width {self.name!r}: {len(self.options)} names for {len(self.values)} widths")

@@ -268,7 +268,11 @@ def test_a_cost_between_two_open_widths_is_joint_and_others_are_not() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Width("w", (0, 4)), r"width 'w': \[0, 4\] channels; give at least one, in rising order, from 1"),
+        (
+            lambda: Width("w", (0, 4)),
+            r"width 'w': \[0, 4\] channels; give at least one, whole, in rising order, from 1",
+        ),
+        (lambda: Width("w", (4.5, 8)), r"width 'w': \[4.5, 8\] channels"),  # type: ignore[arg-type]
         (lambda: Width("w", ()), "width 'w': .* give at least one"),
         (lambda: Width.scaled("w", 4, (0.2, 1.0)), r"width 'w': scales \[0.2, 1.0\] of 4 give \[0, 4\] channels"),
         (lambda: Width.scaled("w", 5, (0.2, 0.3)), "a number of its own"),
