@@ -71,9 +71,9 @@ class GreedyNAS:
 
         supernet, (sampler, done) = trained_supernet(job, train)
         cost = passes(job.data, self.training, steps=done) + sampler.scored * len(batch)
-        job.progress.say(
+        words = (
             f"GreedyNAS trained {done:,} of {steps:,} steps and scored {sampler.scored:,} paths: "
-            f"{100 * cost / passes(job.data, self.training):.0f}% of the cost of uniform training"
+            f"{100 * cost / passes(job.data, self.training):.0f}% of the cost of uniform training."
         )
         start = sampler.pool.best(self.nsga2.population)
-        return searched(job, supernet, self.nsga2, self.rank_by, training_passes=cost, start=start)
+        return searched(job, supernet, self.nsga2, self.rank_by, training_passes=cost, start=start, remarks=(words,))

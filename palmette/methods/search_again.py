@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from palmette.costs.limits import number
@@ -20,6 +20,7 @@ from palmette.evaluation.score import Metrics
 from palmette.methods.job import Job, Method
 from palmette.methods.options import AuditOptions
 from palmette.methods.search import random_best, run
+from palmette.methods.spos import SPOS
 from palmette.storage import checkpoint
 from palmette.storage.atomic import write_text
 from palmette.storage.run_directory import RunDirectory
@@ -66,6 +67,8 @@ def take_supernet(source: Path, directory: RunDirectory) -> None:
 def search_again(job: Job, method: Method, *, retrain: bool) -> Answer:
     """Search the supernet that the job's run has, and retrain the best if wanted, with its page."""
     decisions, test = job.space.decisions, None
+    if isinstance(method, SPOS):
+        method = replace(method, bins=0)  # bins are of the training, which is done, and of its limits
     if retrain:
         test = run(job, method, AuditOptions(networks=0)).best.test[metric_of(job.data).name]
     found = method.search(job)

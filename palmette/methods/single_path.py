@@ -10,11 +10,10 @@ import numpy as np
 
 from palmette.architecture import Architecture
 from palmette.costs.limits import check_feasible
-from palmette.errors import LimitError, PalmetteError
+from palmette.errors import PalmetteError
 from palmette.evaluation.inherited_text import inherited
 from palmette.evaluation.outcomes import metric_of
 from palmette.methods.job import Found, Job
-from palmette.sampling.binned import BinnedSampler
 from palmette.sampling.uniform import UniformSampler
 from palmette.searches.driver import Arm, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
@@ -58,27 +57,6 @@ def uniformly(
     return train
 
 
-def binned(job: Job, bins: int) -> BinnedSampler:
-    """Return the sampler of paths uniform in the cost of the first limit with two ends; say how often it falls back.
-
-    Raises:
-        LimitError: no limit has two ends.
-    """
-    ranges = [
-        (name, limit.low, limit.high)
-        for name, limit in job.limits.items()
-        if limit.low is not None and limit.high is not None
-    ]
-    if not ranges:
-        raise LimitError(f"bins {bins}: sampling by cost needs a limit with two ends, as --limits.flops 290M:360M")
-    name, low, high = ranges[0]
-    sampler = BinnedSampler(job.space.decisions, lambda a: job.table(a)[name], low=low, high=high, bins=bins)
-    share = sampler.fallback_share()
-    job.journal.record("sampling", {"cost": name, "bins": bins, "fallback_share": share})
-    job.progress.say(f"Paths are uniform in {name} by {bins} bins; {100 * share:.1f}% fall back to unconstrained draws")
-    return sampler
-
-
 def searched(
     job: Job,
     supernet: Supernet,
@@ -87,6 +65,7 @@ def searched(
     *,
     training_passes: float,
     start: Sequence[Architecture] = (),
+    remarks: Sequence[str] = (),
 ) -> Found:
     """Search a trained supernet under the job's limits, from ``start`` if some good architectures are known.
 
@@ -97,6 +76,7 @@ def searched(
         rank_by: what the best is best in.
         training_passes: what the training cost, in forward passes of one image.
         start: architectures for the first generation.
+        remarks: on the training, for the report.
     """
     evaluate, score = inherited(job.space, supernet, job.data), SCORES[rank_by]
     if job.limits:  # where limits are so tight that random draws miss them, one that meets them starts the search
@@ -106,8 +86,8 @@ def searched(
     history = run_arm(job, algorithm, evaluate, name=name, evaluations=options.evaluations)
     cost = training_passes + (len(job.data.calibration) + len(job.data.validation)) * len(history)
     best = best_first(history, score)[0].architecture
-    remarks = _of_predictor(job, options, history, score) if isinstance(options, PredictorOptions) else ()
-    return Found(best, score, evaluate, len(history), cost, remarks)
+    found_out = _of_predictor(job, options, history, score) if isinstance(options, PredictorOptions) else ()
+    return Found(best, score, evaluate, len(history), cost, (*remarks, *found_out))
 
 
 def check_objectives(job: Job, options: NSGA2Options) -> None:

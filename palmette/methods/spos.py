@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from palmette.errors import PalmetteError
+from palmette.errors import LimitError, PalmetteError
+from palmette.sampling.binned import BinnedSampler
 from palmette.sampling.widening import Widening, WideningOptions
 from palmette.searches.evolution import EvolutionOptions
 from palmette.searches.nsga2 import NSGA2Options
@@ -90,14 +91,35 @@ class SPOS:
 
     def search(self, job: Job) -> Found:
         """Train the supernet, search it, and return the best architecture within the limits."""
-        from palmette.methods.single_path import binned, check_objectives, searched, trained_supernet, uniformly
+        from palmette.methods.single_path import check_objectives, searched, trained_supernet, uniformly
         from palmette.training.loop import passes
 
         options = self.searching()
         if isinstance(options, NSGA2Options):
             check_objectives(job, options)
         at = Widening(job.space.decisions, self.widening).at if self.widening.opened else None
-        sampler = binned(job, self.bins) if self.bins else at
+        sampler, remarks = binned(job, self.bins) if self.bins else (at, ())
         supernet, _ = trained_supernet(job, uniformly(job, self.training, sampler))
         cost = passes(job.data, self.training)
-        return searched(job, supernet, options, self.rank_by, training_passes=cost)
+        return searched(job, supernet, options, self.rank_by, training_passes=cost, remarks=remarks)
+
+
+def binned(job: Job, bins: int) -> tuple[BinnedSampler, tuple[str, ...]]:
+    """Return the sampler of paths uniform in the cost of the first limit with two ends, and how often it falls back.
+
+    Raises:
+        LimitError: no limit has two ends.
+    """
+    ranges = [
+        (name, limit.low, limit.high)
+        for name, limit in job.limits.items()
+        if limit.low is not None and limit.high is not None
+    ]
+    if not ranges:
+        raise LimitError(f"bins {bins}: sampling by cost needs a limit with two ends, as --limits.flops 290M:360M")
+    name, low, high = ranges[0]
+    sampler = BinnedSampler(job.space.decisions, lambda a: job.table(a)[name], low=low, high=high, bins=bins)
+    share = sampler.fallback_share()
+    job.journal.record("sampling", {"cost": name, "bins": bins, "fallback_share": share})
+    words = f"Training paths are uniform in {name} by {bins} bins; {100 * share:.1f}% fall back to unconstrained draws."
+    return sampler, (words,)

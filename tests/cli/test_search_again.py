@@ -17,6 +17,8 @@ SMALL = ["--training.epochs", "2", "--training.warmup-epochs", "0", "--retrainin
 SMALL += ["--audit.networks", "0", "--splits.train", "500", "--splits.calibration", "64", "--threads", "1"]
 BRED = ["--nsga2.population", "6", "--nsga2.generations", "2"]
 EVOLVED = ["--evolution.population", "6", "--evolution.generations", "2", "--evolution.mutants", "3"]
+EVOLVED += ["--evolution.crossovers", "3"]
+BINS = ["--bins", "2", "--limits.flops", "300K:1M"]
 
 
 def test_lists_of_limits_are_taken_position_by_position() -> None:
@@ -29,7 +31,7 @@ def test_lists_of_limits_are_taken_position_by_position() -> None:
 
 @pytest.mark.parametrize(
     ("method", "options"),
-    [("spos", [*EVOLVED, "--evolution.crossovers", "3"]), ("greedynas", [*BRED, "--greedy.pool", "10"])],
+    [("spos", [*EVOLVED, *BINS]), ("greedynas", [*BRED, "--greedy.pool", "10"])],
 )
 def test_several_limits_in_one_call_give_one_table_and_train_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, options: list[str]
