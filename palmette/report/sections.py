@@ -13,7 +13,7 @@ from palmette.report.drawing import draw
 from palmette.report.gauges import limit_gauge, share_bar
 from palmette.report.graph_drawing import draw_graph
 from palmette.report.plots import cost_names, is_within, pareto_front, result
-from palmette.report.wording import cost_title, duration, escape, limits_in_words, quantity
+from palmette.report.wording import cost_title, curve_title, duration, escape, limits_in_words, quantity
 
 DRAWING_COLUMNS = {"for-desktop": 7, "for-tablet": 4, "for-phone": 2}
 """The winner is drawn once per width of screen, so that its rows wrap; the style sheet shows the one that fits."""
@@ -68,7 +68,7 @@ def pictures(contents: Contents) -> str:
 
 
 def _cell(graph: Graph) -> str:
-    note = "Each node is the sum of its lines, of what the curve in the operation's colour comes from."
+    note = "A node adds up its lines: each is an operation, on what the curve in its colour comes from."
     return (
         f'<h3>{escape(graph.name.capitalize())}</h3><p class="note">{note}</p>'
         f'<div class="cell">{draw_graph(graph)}</div>'
@@ -127,7 +127,7 @@ def curves(contents: Contents) -> str:
     body = ""
     for phase in phases:
         plots = "".join(
-            f'<figure><figcaption>{escape(curve.name)}</figcaption><div class="plot small" data-curve="{i}"></div>'
+            f'<figure><figcaption>{escape(curve_title(curve.name))}</figcaption><div class="plot small" data-curve="{i}"></div>'
             "</figure>"
             for i, curve in enumerate(contents.curves)
             if curve.phase == phase

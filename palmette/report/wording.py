@@ -30,6 +30,14 @@ STATISTIC_NOTES: Mapping[str, str] = {
     "top_precision": "share of the best by score that are truly among the best; 1 is perfect",
     "regret": "points lost by taking the first choice; 0 is perfect, lower is better",
 }
+CURVE_TITLES: Mapping[str, str] = {
+    "held_out_loss": "loss on search-validation images",
+    "architecture loss": "loss of the architecture on search-validation images",
+    "skips": "skip connections among the strongest",
+    "entropy": "mean entropy of the decisions, nats",
+    "eigenvalue": "dominant eigenvalue of the Hessian",
+}
+"""Of what shows a collapse, and of what is learned beside the weights."""
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -42,6 +50,11 @@ def escape(text: object) -> str:
 def cost_title(name: str) -> str:
     """Return the full name of a cost, or the name itself; not escaped."""
     return COST_TITLES.get(name, name)
+
+
+def curve_title(name: str) -> str:
+    """Return what a training curve shows, or its name; not escaped."""
+    return CURVE_TITLES.get(name, name)
 
 
 def statistic_title(name: str) -> str:
