@@ -127,8 +127,8 @@ def curves(contents: Contents) -> str:
     body = ""
     for phase in phases:
         plots = "".join(
-            f'<figure><figcaption>{escape(curve_title(curve.name))}</figcaption><div class="plot small" data-curve="{i}"></div>'
-            "</figure>"
+            f"<figure><figcaption>{escape(curve_title(curve.name))}</figcaption>"
+            f'<div class="plot small" data-curve="{i}"></div></figure>'
             for i, curve in enumerate(contents.curves)
             if curve.phase == phase
         )
