@@ -3,6 +3,10 @@
 A convolutional network of stride 1 maps c ``[1, C, rows, columns]`` to a picture of the same size whose channels, put
 in order, are the weights (smash.md 6.3 and 6.4). What it generates, and its own weights, are divided by their norm, as
 the paper found stable; noise in one more channel is drawn anew at every generation.
+
+Deviation from the released code: the network sees c as 0 and 1, as the paper's text has it, not as -1 and +1. There
+four of five cells hold the same -1, whatever the architecture; what is learned from that is the same for all of them,
+and drives what c says out of weights that are divided by their norm (results/smash.md).
 """
 
 from __future__ import annotations
@@ -44,9 +48,12 @@ class HyperNet(nn.Module):
         self.dense_layers = options.layers
 
     def forward(self, c: Tensor) -> Tensor:
-        """Return the picture of weights; noise is drawn from torch's generator of the CPU, wherever c lies."""
+        """Return the picture of weights of an encoding of -1 and +1.
+
+        Noise is drawn from torch's generator of the CPU, wherever c lies.
+        """
         noise = torch.randn(1, 1, *c.shape[2:]).to(c)
-        x = torch.cat([noise, c], 1)
+        x = torch.cat([noise, (c + 1) / 2], 1)
         layers = iter(self.layers)
         x = torch.cat([x, next(layers)(x)], 1)
         for number, count in enumerate(self.dense_layers):

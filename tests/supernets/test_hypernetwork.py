@@ -81,6 +81,17 @@ def test_the_network_has_the_published_layers() -> None:
     assert net(c).shape == (1, 128, 8, 12)
 
 
+def test_an_encoding_that_says_nothing_gives_nothing_but_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is the same for all architectures does not enter the weights."""
+    net, nothing = HyperNet(5, 8, TINY), torch.full((1, 5, 4, 6), -1.0)
+    assert net(nothing).ne(0).any()
+    monkeypatch.setattr(torch, "randn", torch.zeros)
+    assert net(nothing).eq(0).all()
+    said = nothing.clone()
+    said[0, 2, 1, 3] = 1.0
+    assert net(said)[0, :, 1, 3].ne(0).any()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_network_with_generated_weights_equals_the_one_built_with_copies_of_them(
     space: Space, supernet: Supernet, generated: GeneratedWeights, x: Tensor, seed: int
