@@ -144,6 +144,7 @@ def pictured(module: GeneratedWeights | Supernet, job: Job, architecture: Archit
     write_text(job.run.path / "encoding.svg", svg + "\n")
     note = (
         "What the hypernetwork is told of the winner: a column stands for a few input channels of an op, in the order "
-        "of the ops; marks say which banks it reads and writes, its block, its width, and its convolutions."
+        "of the ops; marks say which banks it reads and writes, its block, its width, and, axis by axis, dilation and "
+        "kernel of its convolutions. First banks, smallest widths, dilations and kernels are on top."
     )
     return (Picture("Its encoding", note, svg),)

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from palmette.report.palette import FAINT_INK, INK, TRACK, series
 from palmette.report.wording import escape
 
-CELL = 5
-"""Side of a cell in pixels."""
-MARGIN = 110
+ROW = 6
+"""Height of a cell in pixels."""
+ROOM, WIDEST = 860, 10
+"""Pixels for all columns together, and the most that one gets."""
+MARGIN = 80
 """Left of the picture, for the names of groups."""
 GAP = 6
 
@@ -26,22 +28,26 @@ def draw_encoding(on: Sequence[tuple[int, int]], columns: int, groups: Mapping[s
     for name, count in groups.items():
         if count:
             tops[name] = height
-            channel_tops += [(height + i * CELL, name) for i in range(count)]
-            height += count * CELL + GAP
-    width = MARGIN + columns * CELL + GAP
+            channel_tops += [(height + i * ROW, name) for i in range(count)]
+            height += count * ROW + GAP
+    cell = min(WIDEST, ROOM / columns)
+    width = round(MARGIN + columns * cell + GAP)
     colours = {name: series(number) for number, name in enumerate(tops)}
     frames = "".join(
-        f'<rect x="{MARGIN}" y="{top}" width="{columns * CELL}" height="{groups[name] * CELL}" fill="{TRACK}"/>'
-        f'<text x="{MARGIN - GAP}" y="{top + 9}" text-anchor="end" font-size="10" fill="{INK}">{escape(name)}</text>'
+        f'<rect x="{MARGIN}" y="{top}" width="{columns * cell:g}" height="{groups[name] * ROW}" fill="{TRACK}"/>'
+        f'<text x="{MARGIN - GAP}" y="{top + 11}" text-anchor="end" font-size="12" fill="{INK}">{escape(name)}</text>'
         for name, top in tops.items()
     )
     cells = "".join(
-        f'<rect x="{MARGIN + column * CELL}" y="{channel_tops[channel][0]}" width="{CELL - 1}" height="{CELL - 1}" '
-        f'fill="{colours[channel_tops[channel][1]]}"/>'
+        f'<rect x="{MARGIN + column * cell:g}" y="{channel_tops[channel][0]}" width="{0.8 * cell:.3g}" '
+        f'height="{ROW - 1}" fill="{colours[channel_tops[channel][1]]}"/>'
         for channel, column in on
     )
-    caption = f'<text x="{MARGIN}" y="{height + 8}" font-size="10" fill="{FAINT_INK}">{columns} columns: depth</text>'
+    caption = (
+        f'<text x="{MARGIN}" y="{height + 10}" font-size="12" fill="{FAINT_INK}">{columns} columns, '
+        "from the first op to the last</text>"
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 14}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 16}" width="{width}" role="img" '
         f'aria-label="the encoding of the winner" font-family="sans-serif">{frames}{cells}{caption}</svg>'
     )
