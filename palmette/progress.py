@@ -31,6 +31,13 @@ class Silent:
         pass
 
 
+def shown() -> Progress:
+    """Return bars, on the first of several ranks; nothing on the others."""
+    from palmette import ranks
+
+    return Bars() if ranks.own() == 0 else Silent()
+
+
 class Bars:
     """Rich bars with elapsed and remaining time; plain lines where the output is no terminal."""
 

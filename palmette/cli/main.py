@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import importlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ COMMANDS = {
     "doctor": "what is installed, what is missing, what is broken",
 }
 
+SHARED = ("search", "retrain")
+"""Commands that several processes can do together, started by ``torchrun -m palmette``."""
 
 LONGEST = 1500
 """Characters of a complaint."""
@@ -52,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _dispatch(given[0], given[1:])
     except PalmetteError as error:
-        print(f"palmette: {_shown(str(error))}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # the others say the same
+            print(f"palmette: {_shown(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("palmette: interrupted; the same command with --resume goes on from here", file=sys.stderr)
@@ -87,6 +91,8 @@ def _dispatch(verb: str, arguments: Sequence[str]) -> int:
         near = difflib.get_close_matches(verb, COMMANDS, n=1)
         cure = f"did you mean {near[0]!r}?" if near else "'palmette --help' lists what each does"
         raise PalmetteError(f"unknown command {verb!r}; allowed are {', '.join(COMMANDS)}; {cure}")
+    if verb not in SHARED and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise PalmetteError(f"{verb}: torchrun started several processes; {' and '.join(SHARED)} can share their work")
     command: Callable[[Sequence[str]], None] = importlib.import_module(f"palmette.cli.{verb}").run
     command(arguments)
     return 0

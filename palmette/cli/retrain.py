@@ -42,13 +42,15 @@ class Retrain:
 def run(arguments: Sequence[str]) -> None:
     options = parse(Retrain, arguments, name="retrain", default=_defaults(arguments))
     assert isinstance(options, Retrain)
+    from palmette import ranks
     from palmette.cli.trained import space_of
     from palmette.data.sources import load_any
     from palmette.evaluation.from_scratch import train_alone
     from palmette.evaluation.score import score
     from palmette.export.weights import Card, save_weights
-    from palmette.progress import Bars
+    from palmette.progress import shown
     from palmette.storage.atomic import write_text
+    from palmette.storage.held import held
     from palmette.storage.run_directory import RunDirectory, plain
     from palmette.training.loop import Watch
 
@@ -59,15 +61,17 @@ def run(arguments: Sequence[str]) -> None:
     architecture = space.decisions.check(architecture)
     settings = {name: value for name, value in plain(options).items() if name not in ("out", "resume")}
     begin = RunDirectory.open if options.resume else RunDirectory.create
-    with begin(options.out, settings) as directory:
-        with Bars().phase("retraining") as advance:
+    with ranks.started(), held(lambda: begin(options.out, settings)) as directory:
+        is_first = ranks.own() == 0
+        with shown().phase("retraining") as advance:
             watch = Watch(advance=advance, checkpoint=directory.checkpoint("retraining"))
             network = train_alone(space, architecture, data, options.recipe, seed=options.seed, watch=watch)
         test = score(network, data.test, data)
         save_weights(network, directory.network, Card.of(architecture, data))
         write_text(directory.architecture, architecture.to_json() + "\n")
         write_text(directory.result, json.dumps({"test": test}) + "\n")
-    print(json.dumps({"architecture": space.decisions.code(architecture), "out": str(options.out), **test}))
+    if is_first:
+        print(json.dumps({"architecture": space.decisions.code(architecture), "out": str(options.out), **test}))
 
 
 def _defaults(arguments: Sequence[str]) -> Retrain | None:

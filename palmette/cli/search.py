@@ -90,11 +90,16 @@ def run(arguments: Sequence[str]) -> None:
         run_again(arguments)
         return
     options = parse_search(arguments)
+    from palmette import ranks
     from palmette.methods.search import run as run_job
-    from palmette.progress import Bars
+    from palmette.progress import shown
 
-    with opened_job(options, Bars()) as job:
-        result = run_job(job, options.options, options.audit)
+    with ranks.started():
+        with opened_job(options, shown()) as job:
+            result = run_job(job, options.options, options.audit)
+        is_first = ranks.own() == 0
+    if not is_first:
+        return
     trust = [] if result.audit is None else [f"Audit against {result.audit.source}.", *result.audit.verdict]
     for line in [*result.headline, *trust]:
         print(textwrap.fill(line, 110, subsequent_indent="  ", break_on_hyphens=False))
@@ -138,6 +143,7 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
     from palmette.data.sources import load_any
     from palmette.evaluation.audit import read_table
     from palmette.methods.job import feasible_table, opened
+    from palmette.storage.held import held
 
     if options.threads < 0:
         raise PalmetteError(
@@ -157,8 +163,10 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
         read_table(
             options.audit.table, space.decisions, options.audit.table_column
         )  # its mistakes are told now, not after the training
-    directory = _directory(options)
-    with opened(space, data, table, limits, directory=directory, seed=options.seed, progress=progress) as job:
+    with (
+        held(lambda: _directory(options)) as directory,
+        opened(space, data, table, limits, directory=directory, seed=options.seed, progress=progress) as job,
+    ):
         yield job
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from palmette import ranks
 from palmette.architecture import Architecture
 from palmette.choice import Choice, chosen
 from palmette.data.images import Dataset, Images
@@ -69,12 +70,16 @@ class Inherited:
     ) -> list[Metrics]:
         """Return the metrics of each architecture, in order; equal architectures are computed once."""
         distinct = sorted(dict.fromkeys(architectures), key=self._path)
-        metrics: dict[Architecture, Metrics] = {}
+
+        def chunks(mine: Sequence[Architecture]) -> list[Metrics]:
+            found: list[Metrics] = []
+            for start in range(0, len(mine), CHUNK):
+                found += self._evaluate(mine[start : start + CHUNK])
+                advance(len(found), len(mine))
+            return found
+
         with self._modes_kept():
-            for start in range(0, len(distinct), CHUNK):
-                chunk = distinct[start : start + CHUNK]
-                metrics.update(zip(chunk, self._evaluate(chunk), strict=True))
-                advance(start + len(chunk), len(distinct))
+            metrics = dict(zip(distinct, ranks.shared_out(distinct, chunks), strict=True))
         return [metrics[architecture] for architecture in architectures]
 
     @torch.no_grad()
@@ -85,11 +90,15 @@ class Inherited:
         statistics of the supernet stay as they are; the released code of GreedyNAS lets these images change them.
         """
         distinct = sorted(dict.fromkeys(architectures), key=self._path)
-        with self._modes_kept():
-            roots, leaves = self._trie(distinct)
+
+        def at_once(mine: Sequence[Architecture]) -> list[Metrics]:
+            roots, leaves = self._trie(mine)
             self._use_batch_statistics()
             _run(roots, to_input(images.pixels, self.data), images.labels)
-        metrics = dict(zip(distinct, (leaf.metrics() for leaf in leaves), strict=True))
+            return [leaf.metrics() for leaf in leaves]
+
+        with self._modes_kept():
+            metrics = dict(zip(distinct, ranks.shared_out(distinct, at_once), strict=True))
         return [metrics[architecture] for architecture in architectures]
 
     @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from palmette import ranks
 from palmette.architecture import Architecture
 from palmette.data.text import Corpus, Data
 from palmette.evaluation.inherited import Inherited
@@ -44,9 +45,11 @@ class InheritedText:
         was_training = self.supernet.training
         self.supernet.eval()
         try:
-            metrics = {architecture: self._evaluate(architecture) for architecture in dict.fromkeys(architectures)}
+            distinct = list(dict.fromkeys(architectures))
+            scored = ranks.shared_out(distinct, lambda mine: [self._evaluate(architecture) for architecture in mine])
         finally:
             self.supernet.train(was_training)
+        metrics = dict(zip(distinct, scored, strict=True))
         return [metrics[architecture] for architecture in architectures]
 
     def _evaluate(self, architecture: Architecture) -> Metrics:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from palmette import ranks
 from palmette.architecture import Architecture
 from palmette.data.images import Dataset
 from palmette.evaluation.score import Metrics, batched, score
@@ -34,7 +35,11 @@ class Rebuilt:
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Metrics]:
         """Return the metrics of each architecture on ``data.validation``, in order."""
-        return [score(self.network(a), self.data.validation, self.data) for a in architectures]
+
+        def one_by_one(mine: Sequence[Architecture]) -> list[Metrics]:
+            return [score(self.network(a), self.data.validation, self.data) for a in mine]
+
+        return ranks.shared_out(architectures, one_by_one)
 
     def network(self, architecture: Architecture) -> nn.Module:
         """Return the network of an architecture with copies of its weights and BatchNorm recalibrated."""

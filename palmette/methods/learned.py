@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from palmette import ranks
 from palmette.architecture import Architecture
 from palmette.choice import Choice
 from palmette.costs.expected import ExpectedCost
@@ -74,6 +75,7 @@ class Model:
         """Update the architecture parameters by the gradient of ``loss``; none of the weights is computed."""
         parameters = list(self.parameters.parameters())
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        ranks.average([gradient for gradient in gradients if gradient is not None])
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient  # none for a decision that the drawn path does not reach
         optimizer.step()

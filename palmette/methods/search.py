@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from palmette import ranks
 from palmette.architecture import Architecture
 from palmette.costs.limits import Limit, Limits, SummedCosts
 from palmette.data.text import Data
@@ -30,12 +31,13 @@ from palmette.methods.account import Best, headline, write_account
 from palmette.methods.job import Found, Job, Method, feasible_table, opened
 from palmette.methods.options import AuditOptions
 from palmette.methods.single_path import run_arm
-from palmette.progress import Advance, Bars
+from palmette.progress import Advance, shown
 from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import best_first
 from palmette.space import Definition, Space
 from palmette.storage.atomic import write_text
 from palmette.storage.environment import environment
+from palmette.storage.held import held
 from palmette.storage.run_directory import RunDirectory, plain
 from palmette.training.loop import passes
 from palmette.training.recipe import Recipe
@@ -110,8 +112,19 @@ def search(
         "audit": plain(options),
         "seed": seed,
     }
-    directory = RunDirectory.open(path, settings)
-    with opened(space, data, table, bounds, directory=directory, seed=seed, progress=Bars()) as job:
+    with (
+        ranks.started(),
+        held(lambda: RunDirectory.open(path, settings)) as directory,
+        opened(
+            space,
+            data,
+            table,
+            bounds,
+            directory=directory,
+            seed=seed,
+            progress=shown(),
+        ) as job,
+    ):
         return run(job, method, options)
 
 

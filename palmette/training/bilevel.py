@@ -17,6 +17,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from palmette import ranks
+
 Loss = Callable[[], Tensor]
 Gradients = list[Tensor]
 
@@ -52,6 +54,7 @@ def second_order(
     weights = [w for group in optimizer.param_groups for w in group["params"] if w.requires_grad]
     found = torch.autograd.grad(train_loss(), weights, allow_unused=True)
     used = [(weight, gradient) for weight, gradient in zip(weights, found, strict=True) if gradient is not None]
+    ranks.average([gradient for _, gradient in used])
     weights = [weight for weight, _ in used]
     clipping = _clipping([gradient for _, gradient in used], clip_norm)
     ahead = _stepped(optimizer, {weight: clipping * gradient for weight, gradient in used})
@@ -75,6 +78,7 @@ def second_order(
 def _gradients(loss: Tensor, inputs: Sequence[Tensor]) -> Gradients:
     """Return the gradients by ``inputs``, zeros for those that the loss does not depend on."""
     found = torch.autograd.grad(loss, list(inputs), allow_unused=True)
+    ranks.average([gradient for gradient in found if gradient is not None])
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]
 
 

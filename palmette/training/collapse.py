@@ -16,6 +16,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from palmette import ranks
 from palmette.architecture import Architecture
 
 SKIPS = ("skip", "skip_connect", "identity")
@@ -47,7 +48,9 @@ def dominant_eigenvalue(loss: Tensor, parameters: Sequence[Tensor]) -> float:
         direction = torch.from_numpy(np.ravel(vector)).to(flat)
         rows = torch.autograd.grad(flat @ direction, list(parameters), retain_graph=True, allow_unused=True)
         whole = [torch.zeros_like(p) if row is None else row for p, row in zip(parameters, rows, strict=True)]
-        found: npt.NDArray[np.float64] = torch.cat([row.flatten() for row in whole]).double().cpu().numpy()
+        product = torch.cat([row.flatten() for row in whole]).double()
+        ranks.average([product])
+        found: npt.NDArray[np.float64] = product.cpu().numpy()
         return found
 
     size = flat.numel()

@@ -2,8 +2,8 @@
 
 Everything random in a step is a function of (seed, step), so a checkpoint is weights, momenta, a step number and what
 ``Updates.state`` and ``Updates.tensors`` give, and a resumed run ends with the same bits as an undisturbed one (on CPU,
-with the same number of threads). ``train`` is the ordinary case, one pass per update; ``train_by`` has any number, and
-may end early.
+with the same number of threads). Several ranks share every batch. ``train`` is the ordinary case, one pass per
+update; ``train_by`` has any number, and may end early.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from palmette import ranks
 from palmette.data.batches import torch_generator
 from palmette.data.text import Corpus, Data
 from palmette.errors import DivergedError
@@ -127,7 +128,7 @@ def train_by(updates: Updates, module: nn.Module, data: Data, recipe: Recipe, *,
     saved, losses = time.monotonic(), []
     set_drop_path = drop_path_schedule(module, recipe)
     module.train()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), ranks.synchronised():
         while done < steps and not updates.is_done():
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate(done, steps, source.steps_per_epoch)
@@ -136,6 +137,7 @@ def train_by(updates: Updates, module: nn.Module, data: Data, recipe: Recipe, *,
             updates.before_step(step)
             optimizer.zero_grad(set_to_none=True)
             losses.append(_backward(updates.passes(done), step.batch))
+            ranks.average([p.grad for p in module.parameters() if p.grad is not None])
             updates.before_update()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
@@ -147,7 +149,7 @@ def train_by(updates: Updates, module: nn.Module, data: Data, recipe: Recipe, *,
                 watch.log(done, scalars | dict(updates.scalars()))
                 losses = []
             watch.advance(done, steps)
-            if watch.checkpoint and not losses and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if watch.checkpoint and not losses and ranks.agreed(time.monotonic() - saved > CHECKPOINT_SECONDS):
                 _save(watch.checkpoint, module, optimizer, updates, source, done, steps)
                 saved = time.monotonic()
     if watch.checkpoint and start < done:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from palmette import ranks
 from palmette.data.augmentation import augment, normalise
 from palmette.data.batches import TrainingBatches, torch_generator
 from palmette.data.images import Dataset, Images
@@ -38,8 +39,16 @@ class Steps(Protocol):
         """Images, or tokens: what costs are counted by."""
         ...
 
+    @property
+    def share(self) -> float:
+        """This rank's part of a batch, in equal parts: 1 for one process alone."""
+        ...
+
     def input(self, step: int) -> Any:
-        """Return what the network is given in ``step`` (from 0, through all epochs): images, or a text segment."""
+        """Return what the network is given in ``step`` (from 0, through all epochs): images, or a text segment.
+
+        Of several ranks each gets a part of it.
+        """
         ...
 
     def loss(self, output: Any) -> Tensor:
@@ -69,11 +78,11 @@ class Batch:
         return Batch(steps, steps.input(step))
 
     def loss(self, forward: Pass) -> Tensor:
-        """Return the loss of a forward pass, a scalar; the pass runs in bfloat16 on a GPU."""
+        """Return the loss of a forward pass over all ranks, a scalar; the pass runs in bfloat16 on a GPU."""
         device = self.steps.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             output = forward(self.input)
-        return self.steps.loss(output)
+        return ranks.mean_loss(self.steps.loss(output), self.steps.share)
 
 
 class ImageSteps:
@@ -87,6 +96,7 @@ class ImageSteps:
         self.recipe = recipe
         self.seed = seed
         self.batches = TrainingBatches(images, recipe.batch_size, seed)
+        self.mine = ranks.part(self.batches.batch_size)
         self._labels = images.labels[:0]
 
     @property
@@ -101,10 +111,16 @@ class ImageSteps:
     def inputs_per_step(self) -> int:
         return self.batches.batch_size
 
+    @property
+    def share(self) -> float:
+        return ranks.share(self.batches.batch_size)
+
     def input(self, step: int) -> Tensor:
-        pixels, self._labels = self.batches.batch(step)
+        pixels, labels = self.batches.batch(step)
+        self._labels = labels[self.mine]
         generator = torch_generator(self.seed, step, device=pixels.device)
-        return to_input(augment(pixels, self.recipe.augmentation, generator), self.data)
+        augmented = augment(pixels, self.recipe.augmentation, generator)  # all, so that every image gets the same draw
+        return to_input(augmented[self.mine], self.data)
 
     def loss(self, output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         logits, second = output if isinstance(output, tuple) else (output, None)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from palmette import ranks
 from palmette.data.text import Corpus, Tokens
 from palmette.errors import DataError
 from palmette.sequences import Predicted, Segment
@@ -32,6 +33,7 @@ class TextSteps:
         self.data = data
         self.recipe = recipe
         self.streams = tokens.streams(recipe.batch_size)
+        self.mine = ranks.part(self.streams.shape[1])
         self._hidden: Tensor | None = None
         self._targets = self.streams[:0]
 
@@ -47,9 +49,13 @@ class TextSteps:
     def inputs_per_step(self) -> int:
         return self.recipe.bptt * self.streams.shape[1]
 
+    @property
+    def share(self) -> float:
+        return ranks.share(self.streams.shape[1])
+
     def input(self, step: int) -> Segment:
         position = step % self.steps_per_epoch * self.recipe.bptt
-        tokens = self.streams[position : position + self.recipe.bptt + 1]
+        tokens = self.streams[position : position + self.recipe.bptt + 1, self.mine]
         self._targets = tokens[1:]
         return Segment(tokens[:-1], self._hidden if position else None)
 
@@ -69,7 +75,7 @@ class TextSteps:
         return loss
 
     def state(self) -> Mapping[str, Tensor]:
-        return {} if self._hidden is None else {"hidden": self._hidden}
+        return {} if self._hidden is None else {"hidden": ranks.gathered(self._hidden, 0)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        self._hidden = state["hidden"].to(self.device) if "hidden" in state else None
+        self._hidden = state["hidden"][self.mine].to(self.device) if "hidden" in state else None

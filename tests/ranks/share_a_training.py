@@ -1,0 +1,127 @@
+"""Methods on two short epochs: the choices of each step and the trained weights, one file per method.
+
+    python share_a_training.py FOLDER STEPS STOP METHOD/SPACE ...
+
+Before supernet call number STOP, if that is not 0, the process ends as if killed; every step is in a checkpoint.
+
+Alone or, under torchrun, as one of several ranks. All numbers are of double precision:
+training is so sensitive that roundings of single precision grow within 50 steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from palmette import ranks
+from palmette.blocks import language_model
+from palmette.blocks import recurrent_cell as blocks_of_cells
+from palmette.cli.method_names import settings
+from palmette.cli.names import SPACES
+from palmette.costs.limits import Limits
+from palmette.data.options import Splits
+from palmette.data.sources import load_any
+from palmette.methods.job import feasible_table, opened
+from palmette.progress import Silent
+from palmette.space import Supernet
+from palmette.spaces import recurrent_cell as spaces_of_cells
+from palmette.storage.held import held
+from palmette.storage.run_directory import RunDirectory
+from palmette.training import loop
+
+STEPS = {"epochs": 2, "warmup_epochs": 0, "batch_size": 25, "bptt": 3}
+FEW: dict[str, Any] = {
+    "evolution": {"population": 4, "generations": 1, "mutants": 2, "crossovers": 2, "parents": 2},
+    "nsga2": {"population": 4, "generations": 1},
+    "greedy": {"pool": 8, "paths": 4, "kept": 2},
+    "policy": {"samples": 3},
+    "controller": {"hidden": 8},
+}
+"""Sizes that make a search short, by the option of the method that holds them."""
+COUNTS = {"derived": 4, "candidates": 4, "random": 4, "audits": 0}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
+    for module in (language_model, blocks_of_cells, spaces_of_cells):
+        module.locked_mask = lambda like, rate: None  # type: ignore[attr-defined]  # masks depend on the rank's part
+    loop.CHECKPOINT_SECONDS = -1.0
+    with ranks.started():
+        for case in sys.argv[4:]:
+            method, space = case.split("/")
+            seen = searched(method, space, folder / f"{method}-{space}", int(sys.argv[2]), int(sys.argv[3]))
+            (folder / f"{method}-{space}-{ranks.own()}.json").write_text(json.dumps(seen))
+
+
+def searched(name: str, space_name: str, path: Path, steps: int, stop: int) -> list[str]:
+    """Search, and return what every training step of the supernet was told, in words."""
+    is_text = "recurrent" in space_name
+    each = STEPS["batch_size"] * (STEPS["bptt"] if is_text else 1)
+    splits = Splits(train=steps // 2 * each + 25, validation=each, calibration=25)
+    data = load_any("help-topics" if is_text else "digits", splits=splits, seed=0)
+    space = SPACES[space_name].build(len(data.classes), data.input_shape[0])
+    method = shortened(settings(name, space_name))
+    seen: list[str] = []
+    call = Supernet.forward
+
+    def noting(self: Supernet, x: Any, choice: Any, *rest: Any) -> Any:
+        if self.training and torch.is_grad_enabled():
+            if stop and len(seen) == stop:
+                os._exit(9)
+            seen.append(worded(choice))
+        return call(self, x, choice, *rest)
+
+    Supernet.forward = noting  # type: ignore[method-assign]
+    try:
+        table = feasible_table(space, data, Limits({}), seed=0)
+        with (
+            held(lambda: RunDirectory.open(path, {"method": name})) as directory,
+            opened(space, data, table, Limits({}), directory=directory, seed=0, progress=Silent()) as job,
+        ):
+            found = method.search(job)
+        seen.append(f"found {space.decisions.code(found.best)}")
+    finally:
+        Supernet.forward = call  # type: ignore[method-assign]
+    return seen
+
+
+def shortened(method: Any) -> Any:
+    """Return the method with short trainings and few candidates."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(method):
+        value = getattr(method, field.name)
+        if field.name in FEW:
+            names = {inner.name for inner in dataclasses.fields(value)}
+            changes[field.name] = dataclasses.replace(value, **{k: v for k, v in FEW[field.name].items() if k in names})
+        elif field.name in ("training", "architecture", "controller_training"):
+            names = {inner.name for inner in dataclasses.fields(value)}
+            changes[field.name] = dataclasses.replace(value, **{k: v for k, v in STEPS.items() if k in names})
+        elif field.name in COUNTS:
+            changes[field.name] = COUNTS[field.name]
+    return dataclasses.replace(method, **changes)
+
+
+def worded(choice: Any) -> str:
+    """Return a choice as text, weights to eight digits."""
+
+    def one(pick: Any) -> object:
+        if isinstance(pick, torch.Tensor):
+            return [f"{x:.8g}" for x in pick.detach().flatten().tolist()]
+        if dataclasses.is_dataclass(pick):
+            return [one(getattr(pick, field.name)) for field in dataclasses.fields(pick)]
+        return repr(pick)
+
+    return repr({name: one(pick) for name, pick in choice.items()})
+
+
+if __name__ == "__main__":
+    main()
