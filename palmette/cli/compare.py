@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from palmette.cli.compare_methods import run_methods
+from palmette.cli.compare_runs import run_runs
 from palmette.cli.compare_searches import run_searches
-from palmette.errors import PalmetteError
 
 
 def run(arguments: Sequence[str]) -> None:
     given = {argument.partition("=")[0] for argument in arguments}
-    if given & {"--table", "--searches"}:
+    if "--methods" in given:
+        run_methods(arguments)
+    elif given & {"--table", "--searches"}:
         run_searches(arguments)
-        return
-    raise PalmetteError("compare: give directories of finished runs, or --table FILE")
+    else:
+        run_runs(arguments)

@@ -22,7 +22,7 @@ COMMANDS = {
     "study": "compare design spaces, AnyNetX_A to RegNet, by the error distributions of their populations",
     "cost": "parameters, FLOPs and activations of architectures, one JSON line each",
     "latency": "milliseconds of a space's options on this machine, as a table that searches take",
-    "compare": "several methods or searches in one table, each beside random search at equal cost",
+    "compare": "several methods, searches or runs in one table, each beside random search at equal cost",
     "audit": "how far a finished search can be trusted: rank correlation with stand-alone accuracy",
     "hypernetwork": "the questions of the SMASH paper: does a hypernetwork use what it is told, and does it rank",
     "retrain": "train an architecture from scratch",

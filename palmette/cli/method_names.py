@@ -17,6 +17,7 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
+from palmette.methods.random_training import RandomTraining
 from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
 from palmette.recipes import differentiable
@@ -44,6 +45,12 @@ METHODS: Mapping[str, NamedMethod] = {
         "Guo et al., ECCV 2020, arXiv 1904.00420",
         SPOS,
         settings_of.spos,
+    ),
+    "random": NamedMethod(
+        "random networks trained alone, the best is taken: what every method has to beat at equal cost",
+        "Li & Talwalkar, UAI 2019, arXiv 1902.07638",
+        RandomTraining,
+        settings_of.random,
     ),
     "fairnas": NamedMethod(
         "every option trained equally often, several objectives by NSGA-II",

@@ -59,7 +59,7 @@ class Account:
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return the head and the rows of the table, as text."""
         costs = list(dict.fromkeys(name for row in self.rows for name in row.entry.costs))
-        head = ["", f"{self.metric.name}, mean (95% interval)", "seeds"]
+        head = ["", f"{self.metric.name}, mean (95% interval)", f"{self.rows[0].entry.unit}s"]
         head += [f"minus {short} (p)" for short in self.rivals.values()]
         head += costs
         rows = []

@@ -46,6 +46,8 @@ class Entry:
     costs: Mapping[str, float]
     """Means over the seeds, by what they count."""
     rivals: tuple[Rival, ...] = ()
+    unit: str = "seed"
+    """What each figure belongs to."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ def verdict(row: Row, contrast: Contrast, metric: Metric) -> str:
     if contrast.corrected < SIGNIFICANT:
         return f"{name} is {'better' if difference.value > 0 else 'worse'} than {contrast.rival}: {size}."
     if contrast.attainable >= SIGNIFICANT:
+        count = len(row.entry.figures)
         return (
-            f"{name} cannot be told apart from {contrast.rival}: {size}. With {len(row.entry.figures)} "
-            f"seed{'s' if len(row.entry.figures) > 1 else ''} the test could show nothing, whatever was found."
+            f"{name} cannot be told apart from {contrast.rival}: {size}. With {count} {row.entry.unit}"
+            f"{'s' if count > 1 else ''} the test could show nothing, whatever was found."
         )
     return f"{name} cannot be told apart from {contrast.rival}: {size}."
 

@@ -26,7 +26,8 @@ def found(rows: Sequence[Row], metric: Metric, rivals: Mapping[str, str]) -> str
         for y, row in enumerate(rows):
             values = metric.factor * np.asarray(row.entry.figures)
             jitter = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else [0.0]
-            axes.plot(values, y + np.asarray(jitter), "o", ms=3, color=FAINT_INK, alpha=0.6)
+            if row.entry.unit == "seed":
+                axes.plot(values, y + np.asarray(jitter), "o", ms=3, color=FAINT_INK, alpha=0.6)
             low, high = (metric.factor * end for end in (row.mean.low, row.mean.high))
             if np.isfinite(low):
                 axes.plot([low, high], [y, y], color=series(0), linewidth=2)

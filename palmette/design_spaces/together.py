@@ -17,7 +17,7 @@ import numpy as np
 
 from palmette.design_spaces.trends import exponent, relative_fit
 from palmette.errors import PalmetteError, StorageError
-from palmette.storage.run_directory import read_configuration
+from palmette.storage.run_directory import flat, read_configuration
 
 FREE = ("seed", "device", "spaces", "splits")
 """Settings by which a study is not named."""
@@ -43,7 +43,7 @@ def read_study(path: Path) -> Finished:
     Raises:
         StorageError: there is none, or it is not finished.
     """
-    settings = _flat(read_configuration(path))
+    settings = flat(read_configuration(path))
     try:
         analysis = json.loads((path / "study.json").read_text(encoding="utf-8"))
         analysis = {key: analysis[key] for key in ("spaces", "comparisons", "networks")}
@@ -100,16 +100,6 @@ def as_table(joint: Mapping[str, Any]) -> str:
 def _cell(comparison: Mapping[str, Any]) -> str:
     value, low, high = (100 * comparison["paired_mean"][key] for key in ("value", "low", "high"))
     return f"{value:+.2f} [{low:+.2f}, {high:+.2f}] {verdict(comparison)}"
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = str(value)
-    return flat
 
 
 def _names(studies: Sequence[Finished]) -> list[str]:

@@ -67,6 +67,10 @@ def paired_p(differences: npt.ArrayLike) -> float:
     if not len(d):
         return 1.0
     least = abs(float(d.sum())) - TIE * float(np.abs(d).sum())
+    if np.ptp(np.abs(d)) == 0:  # right or wrong: the exact test of McNemar
+        from scipy import stats
+
+        return float(stats.binomtest(int((d > 0).sum()), len(d)).pvalue)
     if len(d) > MOST_SIGNS:
         signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(DRAWS, len(d)))
         return (1 + int((np.abs(signs @ d) >= least).sum())) / (1 + DRAWS)
@@ -97,7 +101,7 @@ def unpaired_p(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
 
 def least_p(one: int, other: int, *, paired: bool) -> float:
     """Return the smallest p that samples of these sizes can give."""
-    return 2.0 / 2.0**one if paired else min(1.0, 2.0 / math.comb(one + other, one))
+    return 2.0 ** (1 - one) if paired else min(1.0, 2.0 / math.comb(one + other, one))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

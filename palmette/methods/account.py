@@ -109,7 +109,7 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
     curves = [
         Curve(phase, name, [step for step, _ in points], [value for _, value in points])
         for phase in job.journal.phases()
-        if not phase.startswith("audit/")
+        if not phase.startswith(("audit/", "alone/"))
         for name, points in job.journal.scalars(phase).items()
         if name != "lr"
     ]

@@ -13,6 +13,7 @@ from palmette.methods.fairnas import FairNAS
 from palmette.methods.fbnet import FBNet
 from palmette.methods.greedynas import GreedyNAS
 from palmette.methods.proxylessnas import ProxylessNAS
+from palmette.methods.random_training import RandomTraining
 from palmette.methods.smash import SMASH, adam
 from palmette.methods.spos import SPOS
 from palmette.relaxations.temperature import Temperature
@@ -40,6 +41,13 @@ POOL = 100
 def spos(settings: SPOS) -> SPOS:
     """Return the settings as they are."""
     return settings
+
+
+def random(settings: SPOS) -> RandomTraining:
+    """Return random search that trains networks alone, each for a third of the epochs that the winner gets."""
+    recipe = settings.retraining
+    third = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 3))
+    return RandomTraining(training=third, rank_by=settings.rank_by, retraining=recipe)
 
 
 def fairnas(settings: SPOS) -> FairNAS:

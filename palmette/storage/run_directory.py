@@ -193,6 +193,14 @@ def read_configuration(path: Path) -> dict[str, Any]:
     return _read(path / "config.toml")
 
 
+def flat(settings: Configuration, prefix: str = "") -> dict[str, str]:
+    """Return nested settings as text by dotted names, such as ``limits.flops``."""
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: str(value)}
+    return found
+
+
 def _entries(path: Path) -> Iterator[Path]:
     """Yield what a run may not be started beside: all but what a run killed at its first step leaves."""
     return (entry for entry in path.iterdir() if entry.name != LOCK and not entry.match(TEMPORARY))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tiny import npz
 
 from palmette.cli.main import main
+from palmette.comparison.of_runs import ALONE, OWN
+from palmette.methods import search
 
 TABLE = Path("nas_bench_macro") / "nas_bench_macro_cifar10.csv"
 SMALL = ("--seeds", "2", "--evaluations", "20", "--workers", "0", "--searches", "evolution,predictor")
@@ -77,3 +81,62 @@ def test_mistakes_are_told_in_one_line(
     assert what in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_finished_runs_end_in_one_table(finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(finished_run), "--out", str(tmp_path)]) == 0
+    assert "random search with as many evaluations by the same weights" in capsys.readouterr().out
+    (row,) = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    assert row["entry"]["unit"] == "test image"
+    assert (tmp_path / "report.html").read_text().count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["compare"], "runs"),
+        (["compare", "nowhere"], "nowhere: it is no run directory"),
+        (["compare", "--methods", "spos,spos"], "named twice"),
+        (["compare", "--methods", "random,spos"], "name that one first"),
+        (["compare", "--methods", "spos,dartz"], "did you mean 'darts'"),
+        (["compare", "--methods", "spos", "--truth", "no.csv"], "cannot be read"),
+        (["compare", "--methods", "spos", "--truth-column", "top1"], "add --truth"),
+        (["compare", "--methods", "spos", "--seeds", "0"], "at least 1"),
+    ],
+)
+def test_mistakes_about_runs_and_methods_are_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], what: str
+) -> None:
+    assert main([*options, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert what in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_methods_are_run_at_equal_cost_and_a_killed_comparison_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = npz(tmp_path / "images.npz"), tmp_path / "out"
+    command = ["compare", "--methods", "fbnet,random", "--data", str(data), "--epochs", "2", "--seeds", "2"]
+    command += ["--workers", "0", "--threads", "1", "--out", str(out)]
+    retrained = search._retrained
+
+    def killed(*arguments: Any) -> Any:
+        if (out / "fbnet-2-epochs-seed-1").exists():
+            raise KeyboardInterrupt
+        return retrained(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "_retrained", killed)
+        assert main(command) == 130
+    finished = out / "fbnet-2-epochs-seed-0" / "result.json"
+    before = finished.stat().st_mtime_ns
+    assert main([*command, "--resume"]) == 0
+    assert finished.stat().st_mtime_ns == before  # done once
+    rows = {row["name"]: row for row in json.loads((out / "comparison.json").read_text())["rows"]}
+    passes = {name: row["entry"]["costs"]["passes"] for name, row in rows.items()}
+    assert passes["random"] == pytest.approx(passes["fbnet"], rel=0.1)
+    assert [contrast["rival"] for contrast in rows["fbnet"]["contrasts"]] == [OWN, ALONE]
+    assert len(rows["fbnet"]["entry"]["figures"]) == 2
+    assert "With 2 seeds the test could show nothing" in capsys.readouterr().out
