@@ -64,9 +64,9 @@ class MixedCell:
         return torch.stack(outputs)
 
     def _first(self, product: Tensor, hidden: Tensor) -> Tensor:
-        return torch.stack(
-            [weight * gated(product, hidden, name) for weight, name in zip(self.first, ACTIVATIONS, strict=True)]
-        ).sum(0)
+        is_gated = product.shape[-1] != hidden.shape[-1]
+        candidates = [gated(product, hidden, name, is_gated=is_gated) for name in ACTIVATIONS]
+        return torch.stack([weight * each for weight, each in zip(self.first, candidates, strict=True)]).sum(0)
 
     def _shares(self) -> Tensor:
         """Return how much each node counts in the output, ``[N]``; they add up to 1."""

@@ -108,6 +108,11 @@ class RecurrentLayer(nn.Module):
         layer.node_weights = nn.ParameterList(weights[2:])
         return layer
 
+    @property
+    def is_gated(self) -> bool:
+        """Say whether nodes are gated."""
+        return self.hidden_weight.shape[1] != self.hidden_weight.shape[0]
+
     def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Return the hidden state after every step, ``[T, B, H]``, for inputs ``[T, B, E]``."""
         first = x.new_zeros(x.shape[1], self.hidden_weight.shape[0]) if hidden is None else hidden
@@ -134,23 +139,51 @@ def run_cell(cell: Cell, x: Tensor, hidden: Tensor, weights: Sequence[Tensor], *
 def plain_cell(cell: Cell, x: Tensor, hidden: Tensor, weights: Sequence[Tensor], *, mask: Tensor | None) -> Tensor:
     """Return the same as ``run_cell``, by an ordinary loop: what a cell is, and what the fast way is tested against."""
     outputs = []
+    is_gated = weights[1].shape[1] != weights[1].shape[0]
     for x_t in x:
-        read = hidden if mask is None else hidden * mask
-        product = x_t @ weights[0] + read @ weights[1]
-        states = [gated(product, hidden, cell.first)]
-        for (previous, activation), weight in zip(cell.nodes, weights[2:], strict=True):
-            read = states[previous] if mask is None else states[previous] * mask
-            states.append(gated(read @ weight, states[previous], activation))
-        hidden = torch.stack([states[node] for node in cell.averaged]).mean(0)
+        product = x_t @ weights[0] + _masked(hidden, mask) @ weights[1]
+        hidden = next_state(cell, product, hidden, weights[2:], is_gated=is_gated, mask=mask)
         outputs.append(hidden)
     return torch.stack(outputs)
 
 
-def gated(product: Tensor, read: Tensor, activation: str) -> Tensor:
+def next_state(
+    cell: Cell,
+    product: Tensor,
+    hidden: Tensor,
+    weights: Sequence[Tensor],
+    *,
+    is_gated: bool,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Return the state after one step, ``[B, H]``; nothing here asks for the shape of a tensor, so it can be traced.
+
+    Args:
+        cell: the graph.
+        product: of node 0, ``[B, W]``.
+        hidden: the state before, ``[B, H]``.
+        weights: of node 1, 2, ..., ``[H, W]``.
+        is_gated: whether W is 2H.
+        mask: dropout factors ``[B, H]``.
+    """
+    states = [gated(product, hidden, cell.first, is_gated=is_gated)]
+    for (previous, activation), weight in zip(cell.nodes, weights, strict=True):
+        read = states[previous]
+        states.append(gated(_masked(read, mask) @ weight, read, activation, is_gated=is_gated))
+    averaged = [states[node] for node in cell.averaged]
+    return torch.stack(averaged).mean(0) if len(averaged) > 1 else averaged[0]
+
+
+def gated(product: Tensor, read: Tensor, activation: str, *, is_gated: bool) -> Tensor:
     """Return a node's state ``[..., H]`` from its product ``[..., W]`` and the state it read ``[..., H]``."""
-    units = read.shape[-1]
-    candidate = ACTIVATIONS[activation](product[..., -units:])
-    return candidate if product.shape[-1] == units else torch.lerp(read, candidate, product[..., :units].sigmoid())
+    if not is_gated:
+        return ACTIVATIONS[activation](product)
+    halves = product.chunk(2, dim=-1)
+    return torch.lerp(read, ACTIVATIONS[activation](halves[1]), halves[0].sigmoid())
+
+
+def _masked(state: Tensor, mask: Tensor | None) -> Tensor:
+    return state if mask is None else state * mask
 
 
 def locked_mask(like: Tensor, rate: float) -> Tensor | None:

@@ -76,8 +76,6 @@ def _export_network(options: Export) -> None:
     from palmette.storage.atomic import write_text
 
     network, card = trained(options.network)
-    if len(card.input_shape) == 1 and (options.onnx or options.python or options.program):
-        raise PalmetteError("export: a language model's loop over time has no such form; use network.safetensors")
     facts: dict[str, object] = {"mean": card.mean, "std": card.std}
     if options.onnx:
         facts["onnx"] = str(options.onnx)

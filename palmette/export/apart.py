@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -25,11 +26,13 @@ from safetensors.torch import load_file
 {load}
 tensors = load_file("tensors.safetensors")
 with torch.no_grad():
-    print(float((network(tensors["inputs"]) - tensors["outputs"]).abs().max()))
+    outputs = network(*[tensors[f"input{{i}}"] for i in range({inputs})])
+outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+print(max(float((output - tensors[f"output{{i}}"]).abs().max()) for i, output in enumerate(outputs)))
 """
 
 
-def largest_difference(file: Path, load: str, network: nn.Module, inputs: Tensor) -> float:
+def largest_difference(file: Path, load: str, network: nn.Module, inputs: Sequence[Tensor]) -> float:
     """Return how far the outputs of what ``file`` holds are from the network's, at most.
 
     Args:
@@ -37,7 +40,7 @@ def largest_difference(file: Path, load: str, network: nn.Module, inputs: Tensor
         load: a line of Python that binds ``network``, run in a folder that holds a copy of the file and the weights as
             ``weights.safetensors``.
         network: in evaluation mode, on the CPU.
-        inputs: ``[batch, ...]``.
+        inputs: of the network, one tensor ``[batch, ...]`` each.
 
     Raises:
         StorageError: the file cannot be used.
@@ -47,8 +50,12 @@ def largest_difference(file: Path, load: str, network: nn.Module, inputs: Tensor
         (folder / file.name).write_bytes(file.read_bytes())
         state = {key: tensor.detach().clone().contiguous() for key, tensor in network.state_dict().items()}
         save_file(state, folder / "weights.safetensors")
-        save_file({"inputs": inputs, "outputs": network(inputs).contiguous()}, folder / "tensors.safetensors")
-        command = [sys.executable, "-c", _PROGRAM.format(load=load)]
+        outputs = network(*inputs)
+        tensors = {f"input{i}": tensor for i, tensor in enumerate(inputs)}
+        for i, tensor in enumerate(outputs if isinstance(outputs, tuple) else (outputs,)):
+            tensors[f"output{i}"] = tensor.contiguous()
+        save_file(tensors, folder / "tensors.safetensors")
+        command = [sys.executable, "-c", _PROGRAM.format(load=load, inputs=len(inputs))]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]

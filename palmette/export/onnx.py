@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from torch import nn
 
 from palmette.errors import MissingExtraError
 from palmette.export.checked import write_checked
-from palmette.export.example import example
+from palmette.export.example import Portable, portable
 
 TOLERANCE = 1e-4
 """Largest absolute difference of an output that counts as equal, in single precision."""
@@ -22,6 +21,8 @@ TOLERANCE = 1e-4
 
 def export_onnx(network: nn.Module, path: Path, input_shape: Sequence[int]) -> float:
     """Write the network in evaluation mode, for any batch size, and return its largest difference from ONNX Runtime.
+
+    Of a language model one time step is written (``export.one_step``).
 
     Args:
         network: a plain network, as ``Space.extract`` returns it; it is left as it is.
@@ -36,17 +37,17 @@ def export_onnx(network: nn.Module, path: Path, input_shape: Sequence[int]) -> f
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise MissingExtraError(f"ONNX export needs {', '.join(missing)}; run: pip install palmette[onnx]")
-    network = copy.deepcopy(network).cpu().eval()
+    leaving = portable(network, input_shape)
 
     def check(part: Path) -> float:
-        _write(network, part, example(2, input_shape))
-        return max(_difference(network, part, example(count, input_shape)) for count in (1, 3))
+        _write(leaving, part)
+        return max(_difference(leaving, part, leaving.example(count)) for count in (1, 3))
 
     cure = "try other versions of onnx, onnxscript and onnxruntime"
     return write_checked(path, f"{path.name}.part", check, tolerance=TOLERANCE, cure=cure)
 
 
-def _write(network: nn.Module, path: Path, images: torch.Tensor) -> None:
+def _write(leaving: Portable, path: Path) -> None:
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registration.level
     registration.setLevel(logging.ERROR)  # it warns of each operation of torchvision where that is not installed
@@ -54,13 +55,14 @@ def _write(network: nn.Module, path: Path, images: torch.Tensor) -> None:
         # the exporter's own use of functions that Python or torch will retire, nothing about the network
         for category in (DeprecationWarning, FutureWarning):
             warnings.filterwarnings("ignore", category=category, module=r"(torch|onnxscript|onnx_ir|copyreg)\b")
+        warnings.filterwarnings("ignore", message="# The axis name")  # of the batch, once more for each further input
         torch.onnx.export(
-            network,
-            (images,),
+            leaving.network,
+            leaving.example(2),
             path,
-            input_names=["images"],
-            output_names=["outputs"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=leaving.inputs,
+            output_names=leaving.outputs,
+            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in leaving.inputs),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -68,10 +70,13 @@ def _write(network: nn.Module, path: Path, images: torch.Tensor) -> None:
     registration.setLevel(level)
 
 
-def _difference(network: nn.Module, path: Path, images: torch.Tensor) -> float:
+def _difference(leaving: Portable, path: Path, inputs: Sequence[torch.Tensor]) -> float:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    (outputs,) = session.run(None, {"images": images.numpy()})
+    given = {name: tensor.numpy() for name, tensor in zip(leaving.inputs, inputs, strict=True)}
+    there = [torch.from_numpy(output) for output in session.run(None, given)]
     with torch.no_grad():
-        return float((network(images) - torch.from_numpy(outputs)).abs().max())
+        here = leaving.network(*inputs)
+    here = here if isinstance(here, tuple) else (here,)
+    return max(float((one - other).abs().max()) for one, other in zip(here, there, strict=True))

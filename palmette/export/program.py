@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import nn
 from palmette.errors import StorageError
 from palmette.export.apart import largest_difference
 from palmette.export.checked import write_checked
-from palmette.export.example import example
+from palmette.export.example import portable
 
 TOLERANCE = 1e-5
 """Largest absolute difference of an output that counts as equal, in single precision."""
@@ -21,6 +20,8 @@ TOLERANCE = 1e-5
 
 def export_program(network: nn.Module, path: Path, input_shape: Sequence[int]) -> float:
     """Write the network in evaluation mode, for any batch size, and return the largest difference of its outputs.
+
+    Of a language model one time step is written (``export.one_step``).
 
     Args:
         network: plain; it is left as it is.
@@ -31,21 +32,21 @@ def export_program(network: nn.Module, path: Path, input_shape: Sequence[int]) -
         StorageError: torch cannot export the network, the program differs from it by more than ``TOLERANCE``, or the
             file cannot be written; nothing new is left, and an earlier file is intact.
     """
-    network = copy.deepcopy(network).cpu().eval()
+    leaving = portable(network, input_shape)
 
     def check(part: Path) -> float:
         with warnings.catch_warnings():
             for category in (DeprecationWarning, FutureWarning):  # torch's own use of what it will retire
                 warnings.filterwarnings("ignore", category=category, module=r"(torch|copyreg)\b")
-            batch = torch.export.Dim("batch")
+            batch = tuple({0: torch.export.Dim("batch")} for _ in leaving.inputs)
             try:
-                program = torch.export.export(network, (example(2, input_shape),), dynamic_shapes=({0: batch},))
+                program = torch.export.export(leaving.network, leaving.example(2), dynamic_shapes=batch)
             except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
                 why = " ".join(str(error).split())[:200]
                 raise StorageError(f"{path}: torch cannot export the network ({why}); use another form") from None
             torch.export.save(program, part)
         load = f"network = torch.export.load({part.name!r}).module()"
-        return largest_difference(part, load, network, example(3, input_shape))
+        return largest_difference(part, load, leaving.network, leaving.example(3))
 
     part = f"{path.stem}.part.pt2"  # torch insists on the ending
     return write_checked(path, part, check, tolerance=TOLERANCE, cure="export it as ONNX instead")

@@ -8,7 +8,6 @@ must take the weights and give the same outputs.
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 import re
 import textwrap
@@ -21,7 +20,7 @@ from torch import Tensor, fx, nn
 from palmette.errors import PalmetteError
 from palmette.export.apart import largest_difference
 from palmette.export.checked import write_checked
-from palmette.export.example import example
+from palmette.export.example import portable
 from palmette.export.weights import Card
 from palmette.storage.atomic import write_text
 
@@ -50,13 +49,13 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
     """
     if not path.stem.isidentifier():
         raise PalmetteError(f"{path}: Python cannot import a file of that name; give one such as network.py")
-    text = python_source(network, card, about=about)
-    alone = copy.deepcopy(network).cpu().eval()
+    leaving = portable(network, card.input_shape)
+    text = python_source(leaving.network, card, about=about)
 
     def check(part: Path) -> float:
         write_text(part, text)
         load = f"from {part.stem} import load; network = load('weights.safetensors')"
-        return largest_difference(part, load, alone, example(2, card.input_shape))
+        return largest_difference(part, load, leaving.network, leaving.example(2))
 
     cure = "export it as ONNX or as a program instead"
     return write_checked(path, f"{path.stem}_part.py", check, tolerance=TOLERANCE, cure=cure)
@@ -75,12 +74,16 @@ def python_source(network: nn.Module, card: Card, *, about: str = "") -> str:
         about=docstring,
         parts=_PARTS if writer.classes or writer.holds_parts else "",
         classes="".join(writer.classes.values()),
-        classes_list=tuple(card.classes),
-        shape=tuple(card.input_shape),
-        mean=tuple(card.mean),
-        std=tuple(card.std),
         body=body,
+        constants="" if card.is_text else _constants(card),
+        use=_TEXT if card.is_text else _IMAGES,
+        example="logits, hidden = network(tokens, hidden)" if card.is_text else "network(normalised(images))",
     )
+
+
+def _constants(card: Card) -> str:
+    facts = {"CLASSES": card.classes, "INPUT_SHAPE": card.input_shape, "MEAN": card.mean, "STD": card.std}
+    return "".join(f"{name} = {tuple(value)!r}\n" for name, value in facts.items())
 
 
 class _Writer:
@@ -259,7 +262,7 @@ class Parts(nn.Module):
 
 _FILE = '''"""{about}
 
-Needs torch only: ``network = load("network.safetensors")``, then ``network(normalised(images))``.
+Needs torch only: ``network = load("network.safetensors")``, then ``{example}``.
 """
 
 import json
@@ -267,36 +270,59 @@ import json
 import torch
 from torch import nn
 
-CLASSES = {classes_list!r}
-INPUT_SHAPE = {shape!r}
-MEAN = {mean!r}
-STD = {std!r}
-{parts}{classes}
+{constants}{parts}{classes}
 
 def build():
     """Return the network with weights as PyTorch initialises them."""
     return {body}
 
 
-def load(path):
-    """Return the network with the weights of a safetensors file, ready to be used."""
+def read(path):
+    """Return what a safetensors file says of its tensors, and their bytes."""
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        data = bytearray(file.read())
+        return header, bytearray(file.read())
+
+
+def load(path):
+    """Return the network with the weights of a safetensors file, ready to be used."""
+    header, data = read(path)
     types = {{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}}
     types |= {{"I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool}}
-    header.pop("__metadata__", None)
     state = {{
         name: torch.frombuffer(data[slice(*entry["data_offsets"])], dtype=types[entry["dtype"]]).reshape(entry["shape"])
         for name, entry in header.items()
+        if name != "__metadata__"
     }}
     network = build()
     network.load_state_dict(state)
     return network.eval()
 
+{use}'''
 
+_IMAGES = '''
 def normalised(images):
     """Return uint8 images ``[N, C, H, W]`` as the network takes them."""
-    shape = (1, -1, 1, 1)
+    shape = (1, -1) + (1,) * (len(INPUT_SHAPE) - 1)
     return (images.float() / 255 - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+'''
+
+_TEXT = '''
+def vocabulary(path):
+    """Return the words in the order of their indices, from the file that the network was loaded from."""
+    header, _ = read(path)
+    return json.loads(header["__metadata__"]["palmette_card"])["classes"]
+
+
+def follow(network, tokens, hidden=None):
+    """Return the scores ``[T, B, words]`` of what follows each of ``tokens`` ``[T, B]``, and the state ``[B, units]``.
+
+    Without a state before them the text begins there.
+    """
+    hidden = torch.zeros(tokens.shape[1], network.embedding.weight.shape[1]) if hidden is None else hidden
+    scores = []
+    for words in tokens:
+        logits, hidden = network(words, hidden)
+        scores.append(logits)
+    return torch.stack(scores), hidden
 '''

@@ -121,6 +121,13 @@ def test_data_of_the_wrong_kind_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_a_language_model_is_not_exported_to_onnx(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", str(finished), "--onnx", str(finished / "x.onnx")]) == 2
-    assert "a language model's loop over time has no such form" in capsys.readouterr().err
+def test_a_language_model_leaves_in_every_form(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forms = {"--onnx": "step.onnx", "--python": "network.py", "--program": "step.pt2", "--card": "MODEL.md"}
+    given = [part for option, name in forms.items() for part in (option, str(tmp_path / name))]
+    capsys.readouterr()
+    assert main(["export", str(finished), *given]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert max(value for name, value in facts.items() if name.startswith("largest")) < 1e-5
+    assert "| Vocabulary | " in (tmp_path / "MODEL.md").read_text()
