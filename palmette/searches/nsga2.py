@@ -26,7 +26,7 @@ from palmette.searches.trial import Allows, Trial
 FIRSTS = 2
 """Candidates for a child's first parent; the one farthest from the middle of the parents' objectives is taken."""
 MATES = 10
-"""Candidates for the second parent; the most similar to the first is taken. Both: see results/search_on_table.md."""
+"""Candidates for the second parent; the most similar to the first is taken. Both: see results/nsga2_mating.md."""
 
 Violation = Callable[[Trial], float]
 """How far a trial lies outside the limits on what is known only after evaluation; 0 inside."""
