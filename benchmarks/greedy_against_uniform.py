@@ -82,7 +82,7 @@ class Setting:
 SHORT = Setting((0,), 3, 64, 40, 128, 16, "cpu")
 FULL = Setting((0, 1, 2), 14, 64, 200, 128, 16, "cpu")
 ON_GPU = Setting((0, 1, 2), 50, 256, 3969, 1000, None, "cuda")
-DIGITS = Setting((0, 1, 2), 32, 64, 60, 128, None, "cpu", forward=0.18, digits=True)
+DIGITS = Setting((0, 1, 2), 32, 64, 40, 128, None, "cpu", forward=0.18, digits=True)
 ALONE_EPOCHS, ALONE_SEEDS = 6, (0, 1)
 """Of the networks trained alone on digits."""
 
