@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -45,21 +45,25 @@ class Best:
 def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]:
     """Return the account in sentences that claim no more than the intervals allow."""
     decisions = job.space.decisions
-    costs = ", ".join(f"{number(value)} {name}" for name, value in best.costs.items())
     metric = metric_of(job.data)
     lines = [
         f"Best network {decisions.code(best.architecture)}: {metric.show(best.test[metric.name])} test {metric.name} "
-        f"({_in_words(best.outcome, metric)}), {costs}."
+        f"({_in_words(best.outcome, metric)}), {_costs(best, list(best.costs))}."
     ]
     if other.architecture == best.architecture:
         lines.append(f"Random search at the same cost, {found.evaluations} evaluations, found the same network.")
         return (*lines, *found.remarks)
+    limited = [name for name, _ in job.limits.items()] or ["flops"]
     lines.append(
         f"Random search at the same cost, {found.evaluations} evaluations, found {decisions.code(other.architecture)}, "
         f"retrained alike: {metric.show(other.test[metric.name])} "
-        f"({_in_words(other.outcome, metric)}), {number(other.costs['flops'])} flops."
+        f"({_in_words(other.outcome, metric)}), {_costs(other, limited)}."
     )
     return (*lines, compared(best.outcome, other.outcome), *found.remarks)
+
+
+def _costs(best: Best, names: Sequence[str]) -> str:
+    return ", ".join(f"{number(best.costs[name])} {name}" for name in names)
 
 
 def _in_words(outcome: Tensor, metric: Metric) -> str:
