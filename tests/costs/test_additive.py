@@ -39,6 +39,18 @@ def test_as_many_architectures_as_free_entries_are_enough_without_noise() -> Non
     assert table(TWO.parse("11"))["latency"] == pytest.approx(6.0)
 
 
+def test_parts_are_fitted_to_the_decisions_they_read_so_that_noise_stays_in_its_part() -> None:
+    """Three networks, fewer than the table has free entries, are enough; one time of the second part is 3 too long."""
+    networks = [TWO.parse(code) for code in ("00", "11", "12", "00")]
+    parts = [[1.0, 0.0, 4.0], [0.0, 2.0, 4.0], [0.0, 0.5, 4.0], [1.0, 3.0, 4.0]]
+    table = fit_additive(TWO, networks, parts, name="latency", reads=[["a"], ["b"], []])
+    assert (free_entries(TWO, ["a"]), free_entries(TWO, ["b"]), free_entries(TWO, [])) == (2, 3, 1)
+    assert table.options["a"][:, 0] == pytest.approx([1.0, 0.0], abs=1e-12)
+    assert table.options["b"][:, 0] == pytest.approx([1.0, 1.5, 0.0], abs=1e-12)  # the mean of 0 and 3 is 1.5
+    assert table.fixed == pytest.approx([4.5])
+    assert table(TWO.parse("10"))["latency"] == pytest.approx(4.0 + 1.5)
+
+
 def test_options_that_may_be_taken_together_have_a_share_each() -> None:
     decisions = Decisions("any", [Subset("inputs", ("p", "q", "r"))])
     seen = [decisions.parse(str(decisions.index("inputs", v))) for v in ((), ("p",), ("q",), ("r",))]
