@@ -1,14 +1,19 @@
 """Does a learned controller help? ENAS against uniform sampling on one space, at equal cost, over three seeds.
 
-Digits, the macro space of 6 layers and 16 channels. Both arms train shared weights, score equally many candidates on
-the same search-validation images with BatchNorm recalibrated, and retrain the best from scratch. What the controller
-spends on rewards, uniform sampling spends on more epochs of weights. Without arguments one seed; ``all`` is three, for
-the table in ``results/enas_against_uniform.md``.
+The macro space of 6 layers and 16 channels. Both arms train shared weights, score equally many candidates on the same
+search-validation images with BatchNorm recalibrated, and retrain the best from scratch. What the controller spends on
+rewards, uniform sampling spends on more epochs of weights. Finished arms are kept in a file, if one is named, and a
+second call goes on after them.
+
+    python benchmarks/enas_against_uniform.py                     # digits, one seed
+    python benchmarks/enas_against_uniform.py digits [RUNS.json]  # three seeds, for results/enas_against_uniform.md
+    python benchmarks/enas_against_uniform.py cifar10 [RUNS.json] # the CIFAR-10 images of ../shared/data, at 16x16
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import tempfile
 import time
@@ -16,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
 
 from palmette.architecture import Architecture
 from palmette.costs.limits import Limits
@@ -34,6 +40,7 @@ from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import Trial, best_first
 from palmette.space import Space
 from palmette.spaces.enas_macro import enas_macro
+from palmette.storage.atomic import write_text
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.loop import Watch, passes
 from palmette.training.recipe import ArchitectureRecipe, Recipe
@@ -49,6 +56,10 @@ METHOD = ENAS(
     rank_by="loss",
 )
 SEEDS = (0, 1, 2)
+CIFAR10 = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10" / "cifar10_exact_subset.npz"
+DATA: dict[str, tuple[str, int | None]] = {"digits": ("digits", None), "cifar10": (str(CIFAR10), 16)}
+"""Where the images are from, and their height and width if they are made smaller."""
+BEST, MIDDLING = "test accuracy of the best", "test accuracy of a middling one"
 
 
 def uniform_epochs(data: Dataset) -> int:
@@ -65,6 +76,7 @@ def by_enas(job: Job) -> tuple[list[Trial], float]:
 
 
 def by_uniform(job: Job) -> tuple[list[Trial], float]:
+    assert isinstance(job.data, Dataset)
     recipe = dataclasses.replace(RECIPE, epochs=uniform_epochs(job.data))
     supernet, _ = trained_supernet(job, uniformly(job, recipe))
     options = RandomSearchOptions(evaluations=METHOD.derived)
@@ -83,42 +95,63 @@ def retrained(space: Space, data: Dataset, architecture: Architecture, seed: int
     return score(network, data.test, data)["accuracy"]
 
 
-def compare(seed: int) -> dict[str, dict[str, float]]:
-    """Run both arms with one seed; return per arm what came out."""
-    data = load("digits", splits=Splits(), seed=seed)
-    space, results = enas_macro(layers=6, filters=16, channels=1), {}
+def run(source: str, seed: int, arm: str) -> dict[str, float]:
+    """Search and retrain by one arm with one seed; return what came out."""
+    where, size = DATA[source]
+    data = load(where, splits=Splits(), seed=seed, image_size=size)
+    space = enas_macro(layers=6, filters=16, channels=data.input_shape[0], classes=len(data.classes))
     table = feasible_table(space, data, Limits({}), seed=seed)
-    for name, arm in ARMS.items():
-        began = time.process_time()
-        with tempfile.TemporaryDirectory() as path:
-            directory = RunDirectory.open(Path(path), {"arm": name})
-            with opened(space, data, table, Limits({}), directory=directory, seed=seed, progress=Silent()) as job:
-                trials, cost = arm(job)
-        best = best_first(trials, SCORES["loss"])[0]
-        middle = best_first(trials, SCORES["loss"])[len(trials) // 2]
-        results[name] = {
-            "passes": cost,
-            "search seconds": time.process_time() - began,
-            "mean shared accuracy": float(np.mean([trial.metrics["accuracy"] for trial in trials])),
-            "best shared loss": best.metrics["loss"],
-            "test accuracy of the best": retrained(space, data, best.architecture, seed),
-            "test accuracy of a middling one": retrained(space, data, middle.architecture, seed),
-            "flops of the best": float(table(best.architecture)["flops"]),
-        }
-        print(f"seed {seed} {name}: " + ", ".join(f"{k} {v:.6g}" for k, v in results[name].items()), flush=True)
-    return results
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as path:
+        directory = RunDirectory.open(Path(path), {"arm": arm})
+        with opened(space, data, table, Limits({}), directory=directory, seed=seed, progress=Silent()) as job:
+            trials, cost = ARMS[arm](job)
+    searching = time.process_time() - began
+    ranked = best_first(trials, SCORES["loss"])
+    best, middle = ranked[0], ranked[len(trials) // 2]
+    return {
+        "passes": cost,
+        "search seconds": searching,
+        "mean shared accuracy": float(np.mean([trial.metrics["accuracy"] for trial in trials])),
+        "mean shared loss": float(np.mean([trial.metrics["loss"] for trial in trials])),
+        BEST: retrained(space, data, best.architecture, seed),
+        MIDDLING: retrained(space, data, middle.architecture, seed),
+        "flops of the best": float(table(best.architecture)["flops"]),
+        "mean flops": float(np.mean([table(trial.architecture)["flops"] for trial in trials])),
+    }
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    seeds = SEEDS if sys.argv[1:] == ["all"] else SEEDS[:1]
-    results = [compare(seed) for seed in seeds]
-    differences = [
-        100 * (r["ENAS"]["test accuracy of the best"] - r["uniform"]["test accuracy of the best"]) for r in results
-    ]
-    mean = float(np.mean(differences))
-    print(f"differences in points: {', '.join(f'{d:+.2f}' for d in differences)}")
-    print(f"enas_against_uniform: {mean:+.2f} points of test accuracy for ENAS (target above 0)")
+    source = (sys.argv[1:] or ["digits"])[0]
+    if source not in DATA:
+        sys.exit(f"enas_against_uniform: {source!r} was given; allowed are {', '.join(DATA)}")
+    seeds = SEEDS if sys.argv[1:] else SEEDS[:1]
+    file = Path(sys.argv[2]) if sys.argv[2:] else None
+    runs: dict[str, dict[str, float]] = json.loads(file.read_text()) if file and file.exists() else {}
+    for seed in seeds:
+        for arm in ARMS:
+            name = f"{source} seed {seed} {arm}"
+            if name not in runs:
+                runs[name] = run(source, seed, arm)
+                if file:
+                    write_text(file, json.dumps(runs, indent=1) + "\n")
+            print(f"{name}: " + ", ".join(f"{k} {v:.6g}" for k, v in runs[name].items()), flush=True)
+    for figure in (MIDDLING, BEST):
+        of = {arm: np.array([100 * runs[f"{source} seed {seed} {arm}"][figure] for seed in seeds]) for arm in ARMS}
+        print(f"{figure}: " + ", ".join(f"{arm} {values.mean():.2f}" for arm, values in of.items()), flush=True)
+        differences = of["ENAS"] - of["uniform"]
+        print(f"  differences in points: {', '.join(f'{d:+.2f}' for d in differences)}{_interval(differences)}")
+    print(f"enas_against_uniform: {differences.mean():+.2f} points of test accuracy for ENAS (target above 0)")
+
+
+def _interval(differences: np.ndarray) -> str:
+    """Return the 95% interval of their mean over seeds by Student's t in words, nothing for one seed."""
+    if len(differences) < 2:
+        return ""
+    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / np.sqrt(len(differences))
+    mean = differences.mean()
+    return f"; mean {mean:+.2f} (95% interval {mean - half:+.2f} to {mean + half:+.2f})"
 
 
 if __name__ == "__main__":
