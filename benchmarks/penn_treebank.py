@@ -14,10 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,24 +28,25 @@ from torch import nn
 from palmette.architecture import Architecture
 from palmette.blocks.language_model import Dropout, LanguageModel
 from palmette.blocks.recurrent_cell import Cell, RecurrentLayer
+from palmette.costs.limits import Limits
 from palmette.data.batches import torch_generator
 from palmette.data.options import Splits
 from palmette.data.text import Corpus, read_text
 from palmette.evaluation.from_scratch import from_scratch
-from palmette.evaluation.inherited_text import InheritedText
 from palmette.evaluation.score import score
+from palmette.methods.enas import ENAS
+from palmette.methods.job import feasible_table, opened
+from palmette.progress import Silent
 from palmette.relaxations.softmax import softmax
-from palmette.sampling.controller import Controller
-from palmette.sampling.options import ControllerOptions, PolicyGradientOptions
-from palmette.sequences import Segment
-from palmette.space import Space, Supernet, called
+from palmette.sampling.options import PolicyGradientOptions
+from palmette.space import Space, called
 from palmette.spaces.recurrent_cell import CellSpace, darts_cells, enas_cells
+from palmette.storage.run_directory import RunDirectory
 from palmette.supernets.architecture_parameters import ArchitectureParameters
 from palmette.training.alternating import Learner, Turn, adam, alternately, held_out_steps
 from palmette.training.loop import Updates, Watch, train, train_by
-from palmette.training.policy_gradient import PolicyGradient
 from palmette.training.recipe import ArchitectureRecipe, Recipe
-from palmette.training.steps import Batch, Pass
+from palmette.training.steps import Pass
 
 SPLITS = Splits(train=30_000, validation=6_000, test=6_000, words=1000)
 DROPOUT = Dropout(inputs=0.1, outputs=0.1)
@@ -53,11 +54,18 @@ CELLS = CellSpace(nodes=6, hidden=64, dropout=DROPOUT)
 RECIPE = Recipe(
     epochs=8, batch_size=20, lr=20.0, momentum=0.0, nesterov=False, weight_decay=1e-7, clip_norm=0.25, bptt=35
 )
-SEEDS, RANDOM_CELLS, DERIVED_FROM = (0, 1, 2), 10, 30
+SEEDS, RANDOM_CELLS = (0, 1, 2), 10
+ENAS_METHOD = ENAS(
+    training=RECIPE,
+    controller_training=ArchitectureRecipe(
+        lr=0.01, betas=(0.9, 0.999), weight_decay=0.0, batch_size=20, cadence="epoch", steps=20, warmup_epochs=1
+    ),
+    policy=PolicyGradientOptions(samples=16, baseline_decay=0.9, entropy=1e-3),
+    derived=30,
+    rank_by="loss",
+)
 RATES = (20.0, 10.0, 5.0)
 """Learning rates that the tanh RNN may choose from; the cells all have the recipe's."""
-REWARD = 80.0
-"""Over the perplexity of a segment (enas.md 2.4)."""
 
 
 def main() -> None:
@@ -99,41 +107,19 @@ def enas(data: Corpus, seeds: Sequence[int]) -> Mapping[str, object]:
 
 
 def enas_search(space: Space, data: Corpus, seed: int) -> Architecture:
-    """Train shared weights and controller in turn, and return the best of some draws on all of validation."""
-    supernet = space.supernet(seed=seed)
-    controller = Controller(space.decisions, ControllerOptions(), seed=seed)
-    policy = PolicyGradient(controller, PolicyGradientOptions(samples=10, lr=3.5e-3, baseline_decay=0.9))
-
-    def passes(step: int) -> list[Pass]:
-        (encoding,) = controller.draw(1, torch_generator(seed, step, 7))
-        choice = space.choice(space.decisions.architecture(encoding))
-        return [lambda x: supernet(x, choice)]
-
-    def update(turn: Turn) -> Mapping[str, float]:
-        return policy.step(partial(rewards, space, supernet, turn.batch), turn.generator)
-
-    architecture = ArchitectureRecipe(cadence="epoch", steps=10, batch_size=20)
-    learner = Learner(module=controller, optimizer=policy.optimizer, update=update, recipe=architecture)
-    held_out = held_out_steps(data, architecture, seed=seed)
-    updates = alternately(Updates(passes=passes), learner, held_out, seed=seed)
-    train_by(updates, supernet, data, RECIPE, seed=seed, watch=Watch())
-    drawn = [space.decisions.architecture(e) for e in controller.draw(DERIVED_FROM, torch_generator(seed, 8))]
-    distinct = list(dict.fromkeys(drawn))
-    metrics = InheritedText(space, supernet, data)(distinct)
-    print(
-        f"  {len(distinct)} different cells in {DERIVED_FROM} draws, shared {min(m['perplexity'] for m in metrics):.1f}"
-    )
-    return distinct[min(range(len(distinct)), key=lambda i: metrics[i]["loss"])]
-
-
-@torch.no_grad()
-def rewards(space: Space, supernet: Supernet, batch: Batch, architectures: Sequence[Architecture]) -> list[float]:
-    """Return c / perplexity of each architecture on one segment of validation, from a hidden state of zeros."""
-    supernet.eval()
-    segment = Segment(batch.input.tokens, None)
-    losses = [float(batch.loss(lambda _, a=a: supernet(segment, space.choice(a)))) for a in architectures]
-    supernet.train()
-    return [REWARD / math.exp(min(loss, 50.0)) for loss in losses]
+    """Search as ``palmette search --method enas`` does, show what was learned, and return what is derived."""
+    table = feasible_table(space, data, Limits({}), seed=seed)
+    with tempfile.TemporaryDirectory() as path:
+        directory = RunDirectory.open(Path(path), {"method": "enas"})
+        with opened(space, data, table, Limits({}), directory=directory, seed=seed, progress=Silent()) as job:
+            found = ENAS_METHOD.search(job)
+            curves = job.journal.scalars("supernet")
+            shared = [trial.metrics["perplexity"] for trial in job.journal.trials("enas")]
+    for name in ("loss", "baseline", "entropy"):
+        tenths = curves[name][:: -(-len(curves[name]) // 10)]
+        print(f"  {name}, by tenths of the search: {' '.join(f'{value:.3f}' for _, value in tenths)}")
+    print(f"  {len(shared)} different cells drawn, shared perplexity {min(shared):.1f} to {max(shared):.1f}")
+    return found.best
 
 
 def darts(data: Corpus, seeds: Sequence[int]) -> Mapping[str, object]:

@@ -36,6 +36,8 @@ class PolicyGradientOptions:
     """Share of the moving average of rewards that a step keeps."""
     entropy: float = 1e-4
     """Weight of the policy's entropy, in nats, beside the reward."""
+    entropy_steps: int | None = None
+    """Steps over which that weight falls to 0 in a straight line; None keeps it, as the paper does."""
     skip_prior: float = 0.4
     """Probability that a skip connection is expected to have."""
     skip_weight: float = 0.8
@@ -46,6 +48,10 @@ class PolicyGradientOptions:
             value = getattr(self, name)
             if not value >= low or not math.isfinite(value):
                 raise PalmetteError(f"policy gradient: {name} = {value} was given; it must be at least {low}")
+        if self.entropy_steps is not None and self.entropy_steps < 1:
+            raise PalmetteError(
+                f"policy gradient: entropy_steps = {self.entropy_steps} was given; it must be at least 1, or left out"
+            )
         if not 0 <= self.baseline_decay < 1:
             raise PalmetteError(
                 f"policy gradient: baseline_decay = {self.baseline_decay} was given; it must lie in [0, 1)"

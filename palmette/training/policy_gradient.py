@@ -4,6 +4,9 @@ The objective is the expected reward, plus the policy's entropy and minus the di
 by its weight. A step's gradient is an unbiased estimate of the objective's: what is known of an encoded architecture
 beside its reward (entropy, divergence) counts as reward *and* is differentiated itself; the released code does one or
 the other. The baseline is the moving average before the step, so that it does not depend on what it is compared with.
+
+The weight of the entropy may fall to 0 over given steps (ours; the paper keeps it). A weight large enough to keep all
+options in play while rewards are compared would else also keep the policy from settling on the best.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ class PolicyGradient(nn.Module):
 
     baseline: Tensor
     """Moving average of what the rewards and their additions came to; not a number before the first step."""
+    steps: Tensor
+    """Done so far, int64."""
 
     def __init__(
         self, controller: Controller, options: PolicyGradientOptions | None = None, *, allows: Allows | None = None
@@ -41,6 +46,7 @@ class PolicyGradient(nn.Module):
         self.options = options or PolicyGradientOptions()
         self.allows = allows
         self.register_buffer("baseline", torch.tensor(torch.nan, dtype=torch.float64))
+        self.register_buffer("steps", torch.tensor(0))
 
     def draw(self, count: int, generator: torch.Generator) -> list[Encoding]:
         """Return ``count`` encodings that the policy draws.
@@ -66,12 +72,19 @@ class PolicyGradient(nn.Module):
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         self.baseline.lerp_(mean, 1 - self.options.baseline_decay)
+        self.steps += 1
         return {
             "reward": sum(rewards) / len(rewards),
             "baseline": float(self.baseline),
             "entropy": float(scored.entropy.detach().mean()),
             "divergence": float(scored.divergence.detach().mean()),
         }
+
+    def entropy_weight(self) -> float:
+        """Return the weight of the entropy in the next step."""
+        if self.options.entropy_steps is None:
+            return self.options.entropy
+        return self.options.entropy * max(0.0, 1 - int(self.steps) / self.options.entropy_steps)
 
     def returns(self, scored: Scored, rewards: Sequence[float]) -> Tensor:
         """Return reward + entropy - divergence of each encoding by their weights, ``[encodings]``, without gradient."""
@@ -82,4 +95,4 @@ class PolicyGradient(nn.Module):
         return scored.log_prob * (returns - self.baseline.to(returns)) + self._additions(scored)
 
     def _additions(self, scored: Scored) -> Tensor:
-        return self.options.entropy * scored.entropy - self.options.skip_weight * scored.divergence
+        return self.entropy_weight() * scored.entropy - self.options.skip_weight * scored.divergence

@@ -88,24 +88,49 @@ def test_equal_rewards_teach_nothing() -> None:
         assert torch.allclose(parameter, before[name], atol=1e-6), name
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 3, 5, 6, 7])
-def test_the_best_of_1536_cells_with_known_rewards_is_found_within_100_steps(seed: int) -> None:
-    """Four nodes; 32 samples a step, each seed with rewards of its own.
+def test_the_weight_of_the_entropy_falls_to_nothing_in_a_straight_line() -> None:
+    options = PolicyGradientOptions(samples=2, entropy=0.4, entropy_steps=4)
+    known = PolicyGradient(Controller(recurrent(2), SMALL), options)
+    optimizer, weights = adam(known), []
+    for _ in range(6):
+        weights.append(known.entropy_weight())
+        known.step(optimizer, lambda those: [0.0] * len(those), torch.Generator().manual_seed(0))
+    assert weights == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0, 0.0])
 
-    Of seeds 0 to 9 these need at most 40 steps, 2, 4 and 9 need 130 to 200, and 8 stays at the second best for 300.
+
+def test_the_steps_done_are_kept_with_the_policy() -> None:
+    """A resumed search goes on with the weight of the entropy where it was."""
+    options = PolicyGradientOptions(samples=2, entropy=0.4, entropy_steps=4)
+    known, resumed = (PolicyGradient(Controller(recurrent(2), SMALL), options) for _ in range(2))
+    known.step(adam(known), lambda those: [0.0] * len(those), torch.Generator().manual_seed(0))
+    resumed.load_state_dict(known.state_dict())
+    assert resumed.entropy_weight() == pytest.approx(0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_the_best_of_1536_cells_with_known_rewards_is_found_within_300_steps(seed: int) -> None:
+    """Four nodes; 32 samples a step, each seed with rewards of its own, in which the second best is 1/15 below.
+
+    9,600 random draws would nearly always contain the best too (0.998); but here it is what the policy says itself,
+    without being told afterwards which of its draws was best, and what it draws next: a random draw is the best one in
+    1,536 times.
     """
     decisions = recurrent(4)
     table = rewards(decisions, seed)
-    options = PolicyGradientOptions(samples=32, baseline_decay=0.9, entropy=0.03)
+    options = PolicyGradientOptions(samples=32, baseline_decay=0.9, entropy=0.1, entropy_steps=300)
     known = PolicyGradient(Controller(decisions, seed=seed), options)
     optimizer = adam(known, lr=0.01)
-    for step in range(100):
+    for step in range(300):
         generator = torch.Generator().manual_seed(1000 * seed + step)
         known.step(optimizer, lambda those: [table[a] for a in those], generator)
-    assert table[decisions.architecture(known.controller.most_likely())] == 1.0
+    likeliest = known.controller.most_likely()
+    assert table[decisions.architecture(likeliest)] == 1.0
+    assert known.controller([likeliest]).log_prob.exp().item() > 0.5
 
 
 def test_options_that_cannot_be_are_refused() -> None:
     with pytest.raises(PalmetteError, match="baseline_decay = 1"):
         PolicyGradientOptions(baseline_decay=1)
+    with pytest.raises(PalmetteError, match="entropy_steps = 0"):
+        PolicyGradientOptions(entropy_steps=0)
