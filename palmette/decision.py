@@ -127,6 +127,8 @@ class Node:
 
     name: str
     decisions: tuple[str, ...] = ()
+    graph: str = "network"
+    """What it is a node of, as normal cell; a space may have several graphs, one after another."""
 
 
 def holds(value: Value | None, wanted: Value) -> bool:

@@ -1,14 +1,15 @@
-"""Published networks by name, for ``palmette cost``."""
+"""Published networks by name, for ``palmette cost`` and ``palmette draw``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from palmette.graphs import Graph
     from palmette.spaces.anynet import AnyNet
 
 
@@ -37,6 +38,22 @@ def published() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]
     }
     mobiles = {name: partial(mobile, network) for name, network in layered.items()}
     return {**shuffle, **mobiles, **_published_cells(), **_published_language_models(), **_released()}
+
+
+def published_graphs() -> Mapping[str, Callable[[], Sequence[Graph]]]:
+    """Return, by name, what draws the cells, or the layers, of published architectures that are graphs."""
+    from palmette.report.graphs import graphs
+    from palmette.spaces import enas_released, recurrent_published
+    from palmette.spaces.darts import darts
+    from palmette.spaces.darts_genotypes import GENOTYPES, Genotype
+
+    def cells(genotype: Genotype) -> Sequence[Graph]:
+        space = darts().stand_alone
+        return graphs(space, genotype.architecture(space.decisions))
+
+    known: dict[str, Callable[[], Sequence[Graph]]] = {name: partial(cells, one) for name, one in GENOTYPES.items()}
+    known |= {name: model.graphs for name, model in recurrent_published.PUBLISHED.items()}
+    return known | {name: script.graphs for name, script in enas_released.PUBLISHED.items()}
 
 
 def _published_language_models() -> Mapping[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]]:

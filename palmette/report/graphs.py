@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -22,22 +23,20 @@ def graphs(space: Space, architecture: Architecture) -> list[Graph]:
 
 
 def from_nodes(decisions: Decisions, architecture: Architecture) -> list[Graph]:
-    """Return the graphs that ``decisions.nodes`` describe; a node without decisions after others begins a new one.
+    """Return the graphs that ``decisions.nodes`` describe, by the names that these give.
 
     A decision among earlier nodes says what is read, the next other one through which operation. An operation without
-    such a decision before it reads the node before; what is read without an operation is a skip connection.
+    such a decision before it reads the node before, or the first node an input; what is read without an operation is a
+    skip connection.
     """
-    groups: list[list[Described]] = []
-    for node in decisions.nodes:
-        if not groups or (not node.decisions and groups[-1][-1].decisions):
-            groups.append([])
-        groups[-1].append(node)
-    return [_graph(f"cell {i}", decisions, architecture, group) for i, group in enumerate(groups, start=1)]
+    groups = itertools.groupby(decisions.nodes, lambda node: node.graph)
+    return [_graph(name, decisions, architecture, list(group)) for name, group in groups]
 
 
 def _graph(name: str, decisions: Decisions, architecture: Architecture, group: Sequence[Described]) -> Graph:
     nodes: list[Node] = []
-    earlier: list[str] = []
+    inputs = tuple(node.name for node in group if not node.decisions) or (INPUT,)
+    earlier = [] if group[0].name in inputs else [INPUT]
     operations: dict[str, None] = {}
     for node in group:
         waiting: list[str] = []
@@ -61,9 +60,10 @@ def _graph(name: str, decisions: Decisions, architecture: Architecture, group: S
             nodes.append(Node(node.name, tuple(reads)))
         earlier.append(node.name)
     read = {r.source for node in nodes for r in node.reads}
-    inputs = tuple(node.name for node in group if not node.decisions)
     output = tuple(node.name for node in nodes if node.name not in read)
     return Graph(name, inputs, tuple(nodes), output, tuple(operations))
 
 
 SKIP = "skip connection"
+INPUT = "input"
+"""Stands for what is given to a graph whose every node is described by decisions."""

@@ -228,4 +228,5 @@ def _sorted_halves(values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 
 def _graph(kind: str, nodes: int) -> list[Node]:
-    return [*(Node(name) for name in INPUTS), *(Node(node, _halves(kind, node)) for node in _new_nodes(nodes))]
+    inputs = [Node(name, graph=f"{kind} cell") for name in INPUTS]
+    return [*inputs, *(Node(node, _halves(kind, node), f"{kind} cell") for node in _new_nodes(nodes))]

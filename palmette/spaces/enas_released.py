@@ -18,9 +18,13 @@ from torch import Tensor, nn
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.factorized_reduce import FactorizedReduce
 from palmette.blocks.separable import relu_conv_bn
+from palmette.graphs import Graph, Node, Read
 
 INPUTS = 2
 """Of a cell: the outputs of the two cells before it are its nodes 0 and 1."""
+
+OPERATIONS = ("separable 3x3", "separable 5x5", "average pool", "max pool", "identity")
+"""Of the micro script, by number."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,18 @@ class MacroScript:
     skips: tuple[tuple[int, ...], ...]
     filters: int
 
+    def graphs(self) -> list[Graph]:
+        """Return the network as it is drawn."""
+        names = ("stem", *(f"layer {i}" for i in range(1, 1 + len(self.operations))))
+        kernels = ("conv 3x3", "conv 3x3", "conv 5x5", "conv 5x5")
+        layers = [
+            Node(
+                names[i], (Read(names[i - 1], kernels[operation]), *(Read(names[j], "skip connection") for j in skips))
+            )
+            for i, (operation, skips) in enumerate(zip(self.operations, self.skips, strict=True), start=1)
+        ]
+        return [Graph("network", names[:1], tuple(layers), names[-1:], ("conv 3x3", "conv 5x5"))]
+
     def network(self, classes: int = 10) -> nn.Module:
         """Return the network, ``[N, 3, 32, 32]`` to logits ``[N, classes]``."""
         return _Macro(self, classes)
@@ -41,7 +57,7 @@ class MacroScript:
 class MicroScript:
     """A pair of cells: per new node, two times an earlier node and an operation.
 
-    Operations are 0 separable 3x3, 1 separable 5x5, 2 average pooling, 3 max-pooling, 4 identity.
+    Operations are numbers of ``OPERATIONS``.
     """
 
     normal: tuple[tuple[int, int, int, int], ...]
@@ -50,9 +66,22 @@ class MicroScript:
     """Normal cells; two reduction cells come on top."""
     filters: int
 
+    def graphs(self) -> list[Graph]:
+        """Return both cells as they are drawn."""
+        return [_drawn("normal cell", self.normal), _drawn("reduction cell", self.reduction)]
+
     def network(self, classes: int = 10) -> nn.Module:
         """Return the network, ``[N, 3, 32, 32]`` to logits ``[N, classes]``, without auxiliary head."""
         return _Micro(self, classes)
+
+
+def _drawn(name: str, cell: Sequence[tuple[int, int, int, int]]) -> Graph:
+    names = ("cell before the last", "last cell", *(f"node {i}" for i in range(INPUTS, INPUTS + len(cell))))
+    nodes = [
+        Node(node, (Read(names[one], OPERATIONS[first]), Read(names[other], OPERATIONS[second])))
+        for node, (one, first, other, second) in zip(names[INPUTS:], cell, strict=True)
+    ]
+    return Graph(name, names[:INPUTS], tuple(nodes), tuple(names[i] for i in loose_ends(cell)), OPERATIONS)
 
 
 def loose_ends(cell: Sequence[tuple[int, int, int, int]]) -> list[int]:

@@ -28,6 +28,8 @@ from palmette.blocks.recurrent_cell import ACTIVATIONS, Cell, RecurrentLayer, lo
 from palmette.choice import Gate, has_pick, picked
 from palmette.decision import Categorical, Condition, Decision, Node
 from palmette.errors import ArchitectureError, PalmetteError
+from palmette.graphs import Graph, Read
+from palmette.graphs import Node as Drawn
 from palmette.mixtures import Mixture, Weights, largest
 from palmette.slots import Alternative, Slot
 from palmette.space import Space
@@ -65,6 +67,8 @@ class CellSpace:
             )
 
 
+INPUTS = "word, hidden state"
+"""What node 0 reads, in drawings."""
 SMALL = CellSpace(nodes=6, hidden=64, dropout=Dropout(inputs=0.2, outputs=0.2))
 """For minutes on a CPU."""
 LARGE_DROPOUT = Dropout(embedding=0.2, inputs=0.75, hidden=0.25, outputs=0.75)
@@ -133,6 +137,14 @@ def as_values(cell: Cell) -> dict[str, Value]:
     return values
 
 
+def cell_graph(cell: Cell) -> Graph:
+    """Return the cell as it is drawn; its output is the mean of the nodes that lead there."""
+    sources = [INPUTS, *(f"node {previous}" for previous, _ in cell.nodes)]
+    reads = [Read(source, activation) for source, activation in zip(sources, cell.activations, strict=True)]
+    nodes = tuple(Drawn(f"node {i}", (read,)) for i, read in enumerate(reads))
+    return Graph("recurrent cell", (INPUTS,), nodes, tuple(f"node {i}" for i in cell.averaged), tuple(ACTIVATIONS))
+
+
 class CellSlot(Slot):
     """The recurrent layer, its cell open; it holds the matrices of all cells."""
 
@@ -162,6 +174,9 @@ class CellSlot(Slot):
         for node in range(2, self.cells.nodes):
             for source in range(node):
                 yield Alternative(((f"input{node}", str(source)),), partial(_Products, 1, hidden, width))
+
+    def graphs(self, architecture: Architecture) -> Iterator[Graph]:
+        yield cell_graph(self.cell(architecture))
 
     def build(self, architecture: Architecture) -> nn.Module:
         options = self.cells

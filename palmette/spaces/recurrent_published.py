@@ -14,7 +14,8 @@ from torch import nn
 
 from palmette.blocks.language_model import Dropout, LanguageModel
 from palmette.blocks.recurrent_cell import Cell, RecurrentLayer
-from palmette.spaces.recurrent_cell import read_cell
+from palmette.graphs import Graph
+from palmette.spaces.recurrent_cell import cell_graph, read_cell
 
 ENAS_ORDER = ("tanh", "relu", "identity", "sigmoid")
 """Ids of the activations in ENAS's first code (enas.md 2.2)."""
@@ -30,6 +31,10 @@ class Published:
     cell: Cell
     hidden: int
     source: str
+
+    def graphs(self) -> list[Graph]:
+        """Return the cell as it is drawn."""
+        return [cell_graph(self.cell)]
 
     def network(self, words: int = WORDS) -> nn.Module:
         """Return the language model, without dropout."""
