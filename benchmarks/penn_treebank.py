@@ -55,12 +55,22 @@ RECIPE = Recipe(
     epochs=8, batch_size=20, lr=20.0, momentum=0.0, nesterov=False, weight_decay=1e-7, clip_norm=0.25, bptt=35
 )
 SEEDS, RANDOM_CELLS = (0, 1, 2), 10
+ENAS_CELLS = CellSpace(nodes=4, hidden=64, limit=1.0, init_range=0.1, dropout=DROPOUT)
+ENAS_RECIPE = replace(RECIPE, epochs=5, bptt=20, schedule="cosine")
+"""Of cells alone."""
 ENAS_METHOD = ENAS(
-    training=RECIPE,
+    training=replace(ENAS_RECIPE, epochs=12),
     controller_training=ArchitectureRecipe(
-        lr=0.01, betas=(0.9, 0.999), weight_decay=0.0, batch_size=20, cadence="epoch", steps=20, warmup_epochs=1
+        lr=0.01,
+        betas=(0.9, 0.999),
+        weight_decay=0.0,
+        batch_size=20,
+        bptt=20,
+        cadence="epoch",
+        steps=10,
+        warmup_epochs=2,
     ),
-    policy=PolicyGradientOptions(samples=16, baseline_decay=0.9, entropy=1e-3),
+    policy=PolicyGradientOptions(samples=16, baseline_decay=0.9, entropy=0.02, entropy_steps=100),
     derived=30,
     rank_by="loss",
 )

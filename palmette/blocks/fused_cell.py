@@ -20,47 +20,44 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def fused_cell(
-    activations: tuple[str, ...],
-    previous: tuple[int, ...],
-    averaged: tuple[int, ...],
-    x: Tensor,
-    hidden: Tensor,
-    mask: Tensor | None,
-    weights: Sequence[Tensor],
-) -> Tensor:
-    """Return the hidden state after every step, ``[T, B, H]``; ``run_cell`` says what the arguments are.
+@dataclass(frozen=True)
+class CellGraph:
+    """What a cell computes."""
+
+    activations: tuple[str, ...]
+    """Of node 0, 1, ..."""
+    previous: tuple[int, ...]
+    """Which node each of node 1, 2, ... reads."""
+    averaged: tuple[int, ...]
+    """The nodes whose mean is the new hidden state."""
+    limit: float | None
+    """Root mean square over units that the new hidden state is scaled back to if it exceeds it."""
+
+
+def fused_cell(graph: CellGraph, x: Tensor, hidden: Tensor, mask: Tensor | None, weights: Sequence[Tensor]) -> Tensor:
+    """Return the hidden state after every step, ``[T, B, H]``; ``run_cell`` says what the other arguments are.
 
     Args:
-        activations: of node 0, 1, ...
-        previous: which node each of node 1, 2, ... reads.
-        averaged: the nodes whose mean is the new hidden state.
+        graph: the cell.
         x: inputs ``[T, B, E]``.
         hidden: the state before the first step, ``[B, H]``.
         mask: dropout factors ``[B, H]``.
         weights: of the input, the hidden state and node 1, 2, ...
     """
-    graph = _Graph(activations, previous, averaged)
     outputs: Tensor = _FusedCell.apply(graph, mask, x, hidden, *weights)  # type: ignore[no-untyped-call]
     return outputs
 
 
-@dataclass(frozen=True)
-class _Graph:
-    activations: tuple[str, ...]
-    previous: tuple[int, ...]
-    averaged: tuple[int, ...]
-
-
 class _FusedCell(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, graph: _Graph, mask: Tensor | None, x: Tensor, hidden: Tensor, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, graph: CellGraph, mask: Tensor | None, x: Tensor, hidden: Tensor, *weights: Tensor) -> Tensor:
         steps, streams, _ = x.shape
         nodes, width = len(graph.activations), weights[0].shape[1]
         units = hidden.shape[1]
         states = x.new_empty(nodes, steps, streams, units)
         gates = x.new_empty(nodes, steps, streams, width)
         outputs = x.new_empty(steps, streams, units)
+        scales = x.new_ones(steps, streams, 1)
         torch.mm(x.reshape(steps * streams, -1), weights[0], out=gates[0].view(steps * streams, width))
         for t in range(steps):
             before = hidden if t == 0 else outputs[t - 1]
@@ -71,16 +68,19 @@ class _FusedCell(torch.autograd.Function):
                 torch.mm(_masked(read, mask), weights[node + 1], out=gates[node, t])
                 _apply(graph.activations[node], gates[node, t], read, states[node, t])
             _mean([states[node, t] for node in graph.averaged], outputs[t])
+            if graph.limit is not None:
+                scales[t] = scale_within(outputs[t], graph.limit)
+                outputs[t].mul_(scales[t])
         ctx.graph, ctx.mask = graph, mask
-        ctx.save_for_backward(x, hidden, states, gates, outputs, *weights)
+        ctx.save_for_backward(x, hidden, states, gates, outputs, scales, *weights)
         return outputs
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         graph, mask = ctx.graph, ctx.mask
-        x, hidden, states, gates, outputs, *weights = ctx.saved_tensors
-        run = _Run(graph, mask, hidden, states, gates, outputs)
+        x, hidden, states, gates, outputs, scales, *weights = ctx.saved_tensors
+        run = _Run(graph, mask, hidden, states, gates, outputs, scales)
         slopes, of_hidden = _back_through_time(run, gradient, weights)
         rows = slopes.shape[1] * slopes.shape[2]
         flat = slopes.view(len(slopes), rows, -1)
@@ -95,7 +95,7 @@ class _FusedCell(torch.autograd.Function):
 class _Run:
     """What the forward pass leaves."""
 
-    graph: _Graph
+    graph: CellGraph
     mask: Tensor | None
     hidden: Tensor
     states: Tensor
@@ -104,6 +104,8 @@ class _Run:
     """Gates and candidates, ``[N, T, B, W]``."""
     outputs: Tensor
     """``[T, B, H]``."""
+    scales: Tensor
+    """What outputs were scaled by to keep within the limit, ``[T, B, 1]``."""
 
     def read(self, node: int, t: int) -> Tensor:
         """Return the state that a node reads at a time step, ``[B, H]``."""
@@ -119,7 +121,7 @@ def _back_through_time(run: _Run, gradient: Tensor, weights: Sequence[Tensor]) -
     transposed = [weight.t() for weight in weights]
     for t in reversed(range(len(gradient))):
         of_states: list[Tensor | None] = [None] * len(gates)
-        share = (gradient[t] + carried).div_(len(graph.averaged))
+        share = _unscaled(gradient[t] + carried, run, t).div_(len(graph.averaged))
         for node in graph.averaged:
             of_states[node] = share
         for node in range(len(graph.previous), -1, -1):
@@ -136,6 +138,20 @@ def _back_through_time(run: _Run, gradient: Tensor, weights: Sequence[Tensor]) -
                 former = of_states[graph.previous[node - 1]]
                 of_states[graph.previous[node - 1]] = total if former is None else total.add_(former)
     return gates, carried
+
+
+def scale_within(state: Tensor, limit: float) -> Tensor:
+    """Return the factor that brings a state's root mean square over units down to the limit, at most 1, ``[B, 1]``."""
+    return limit / state.square().mean(-1, keepdim=True).sqrt().clamp(min=limit)
+
+
+def _unscaled(gradient: Tensor, run: _Run, t: int) -> Tensor:
+    """Return the gradient before outputs were scaled; along an output of fixed length there is none."""
+    if run.graph.limit is None:
+        return gradient
+    out, scale = run.outputs[t], run.scales[t]
+    along = (gradient * out).sum(-1, keepdim=True) / out.square().sum(-1, keepdim=True)
+    return scale * torch.where(scale < 1, gradient - along * out, gradient)
 
 
 def _masked(state: Tensor, mask: Tensor | None) -> Tensor:

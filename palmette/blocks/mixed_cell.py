@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm
 
+from palmette.blocks.fused_cell import scale_within
 from palmette.blocks.recurrent_cell import ACTIVATIONS, gated
 
 ORDER = ("tanh", "relu", "sigmoid", "identity")
@@ -42,6 +43,8 @@ class MixedCell:
     """Of the output, as in ``Cell``; else a node counts as far as no later node reads it."""
     batch_norm: bool
     """Normalise every state by the statistics of its batch, without scale and shift (DARTS, while searching)."""
+    limit: float | None = None
+    """Of the output, as in ``Cell``."""
 
     def __call__(self, x: Tensor, hidden: Tensor, weights: tuple[Tensor, Tensor], *, mask: Tensor | None) -> Tensor:
         """Return the hidden state after every step, ``[T, B, H]``.
@@ -60,6 +63,8 @@ class MixedCell:
             for node in self.nodes:
                 states = torch.cat([states, self._normal(_node(node, states, mask))[None]])
             hidden = torch.einsum("n,nbh->bh", shares, states)
+            if self.limit is not None:
+                hidden = hidden * scale_within(hidden, self.limit)
             outputs.append(hidden)
         return torch.stack(outputs)
 

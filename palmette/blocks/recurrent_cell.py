@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from palmette.blocks.fused_cell import fused_cell
+from palmette.blocks.fused_cell import CellGraph, fused_cell, scale_within
 from palmette.errors import ArchitectureError
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -42,6 +42,10 @@ class Cell:
     """Of node 1, 2, ...: the node it reads and its activation."""
     averages_all: bool = False
     """The output averages all nodes but node 0 (DARTS), not only those that no other reads (ENAS)."""
+    limit: float | None = None
+    """The output is scaled back to this root mean square over its units where it exceeds it: ReLU and identity can
+    grow with every time step, above all on weights that were learned for tanh. ENAS's paper has batch normalisation
+    there while searching."""
 
     def __post_init__(self) -> None:
         for node, (previous, activation) in enumerate(self.nodes, start=1):
@@ -133,7 +137,8 @@ def run_cell(cell: Cell, x: Tensor, hidden: Tensor, weights: Sequence[Tensor], *
     """
     if x.device.type == "meta":  # nothing to be fast at: costs are counted there
         return plain_cell(cell, x, hidden, weights, mask=mask)
-    return fused_cell(cell.activations, tuple(p for p, _ in cell.nodes), cell.averaged, x, hidden, mask, weights)
+    graph = CellGraph(cell.activations, tuple(previous for previous, _ in cell.nodes), cell.averaged, cell.limit)
+    return fused_cell(graph, x, hidden, mask, weights)
 
 
 def plain_cell(cell: Cell, x: Tensor, hidden: Tensor, weights: Sequence[Tensor], *, mask: Tensor | None) -> Tensor:
@@ -171,7 +176,8 @@ def next_state(
         read = states[previous]
         states.append(gated(_masked(read, mask) @ weight, read, activation, is_gated=is_gated))
     averaged = [states[node] for node in cell.averaged]
-    return torch.stack(averaged).mean(0) if len(averaged) > 1 else averaged[0]
+    state = torch.stack(averaged).mean(0) if len(averaged) > 1 else averaged[0]
+    return state if cell.limit is None else state * scale_within(state, cell.limit)
 
 
 def gated(product: Tensor, read: Tensor, activation: str, *, is_gated: bool) -> Tensor:

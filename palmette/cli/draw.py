@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> None:
         write_text(options.out, draw_graphs(published[str(options.architecture)]()))
         print(options.out)
         return
-    if not options.architecture.exists():
+    if not options.architecture.suffix and not options.architecture.exists():  # no file name, so meant as a name
         raise PalmetteError(
             f"draw: {str(options.architecture)!r} is no file and no published graph; give an architecture.json, a run, "
             f"or one of {', '.join(published)}"

@@ -57,6 +57,8 @@ class CellSpace:
     """Gated nodes."""
     batch_norm: bool = False
     """Normalise the states of a mixture, without scale, by each batch's statistics (DARTS's search only)."""
+    limit: float | None = None
+    """Root mean square over units that hidden states are kept within (``Cell``)."""
     dropout: Dropout = field(default_factory=Dropout)
     init_range: float = 0.04
 
@@ -206,7 +208,7 @@ class CellSlot(Slot):
         sources = [int(str(architecture[f"input{node}"])) if node > 1 else 0 for node in names]
         nodes = tuple((source, str(architecture[f"op{node}"])) for source, node in zip(sources, names, strict=True))
         first = self.cells.first or str(architecture["op0"])
-        return Cell(first, nodes, averages_all=self.cells.averages_all)
+        return Cell(first, nodes, self.cells.averages_all, self.cells.limit)
 
     def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         if self.node_weights is None:
@@ -224,7 +226,8 @@ class CellSlot(Slot):
         sources = [_index(f"input{node}") if node > 1 else 0 for node in range(1, self.cells.nodes)]
         operations = [names[_index(f"op{node}")] for node in range(1, self.cells.nodes)]
         first = self.cells.first or names[_index("op0")]
-        return Cell(first, tuple(zip(sources, operations, strict=True)), averages_all=self.cells.averages_all)
+        nodes = tuple(zip(sources, operations, strict=True))
+        return Cell(first, nodes, self.cells.averages_all, self.cells.limit)
 
     def _mixed(self, like: Tensor) -> MixedCell:
         """Return the cell of a choice of weight vectors on edges."""
@@ -241,7 +244,7 @@ class CellSlot(Slot):
             matrices: list[Tensor] = [self._matrix(node, j) for j in range(node)]
             by_node = self.cells.weights == "node"
             nodes.append(MixedNode(weights, matrices[0] if by_node else torch.stack(matrices)))
-        return MixedCell(first, nodes, self.cells.averages_all, self.cells.batch_norm)
+        return MixedCell(first, nodes, self.cells.averages_all, self.cells.batch_norm, self.cells.limit)
 
     def _weights(self, cell: Cell) -> list[nn.Parameter]:
         matrices = [self._matrix(node, source) for node, (source, _) in enumerate(cell.nodes, start=1)]

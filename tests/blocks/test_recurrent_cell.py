@@ -31,8 +31,9 @@ def test_a_gated_node_by_hand() -> None:
 @pytest.mark.parametrize("highway", [True, False])
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("averages_all", [True, False])
+@pytest.mark.parametrize("limit", [None, 1.5])
 def test_the_fast_way_and_its_gradients_equal_a_plain_loop_under_autograd(
-    highway: bool, masked: bool, averages_all: bool
+    highway: bool, masked: bool, averages_all: bool, limit: float | None
 ) -> None:
     generator = torch.Generator().manual_seed(0)
 
@@ -40,7 +41,7 @@ def test_the_fast_way_and_its_gradients_equal_a_plain_loop_under_autograd(
         return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
 
     nodes = tuple(zip((0, 1, 0, 3, 3), (*ACTIVATIONS, "tanh"), strict=True))
-    cell = Cell("relu", nodes, averages_all=averages_all)
+    cell = Cell("relu", nodes, averages_all, limit)
     width = 12 if highway else 6
     leaves = [leaf(5, 3, 4), leaf(3, 6), leaf(4, width), *(leaf(6, width) for _ in range(6))]
     mask = torch.rand(3, 6, generator=generator, dtype=torch.float64) if masked else None
@@ -50,6 +51,16 @@ def test_the_fast_way_and_its_gradients_equal_a_plain_loop_under_autograd(
         output = run(cell, leaves[0], leaves[1], leaves[2:], mask=mask)
         results.append([output, *torch.autograd.grad(output, leaves, outgoing)])
     torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-12)
+
+
+def test_states_are_scaled_back_to_the_limit_and_shorter_ones_left_alone() -> None:
+    """One unit each way: identity of 3 and 4 with root mean square 3.5355, and tanh, which never exceeds 1."""
+    x, none = torch.tensor([[[3.0, 4.0]]]), torch.zeros(1, 2)
+    weights = [torch.eye(2), torch.zeros(2, 2)]
+    within = run_cell(Cell("identity", (), limit=1.0), x, none, weights, mask=None)
+    torch.testing.assert_close(within[0, 0], torch.tensor([3.0, 4.0]) / 12.5**0.5)
+    alone, limited = (run_cell(Cell("tanh", (), limit=limit), x, none, weights, mask=None) for limit in (None, 1.0))
+    assert torch.equal(alone, limited)
 
 
 def test_a_second_backward_pass_is_refused_and_not_wrong() -> None:

@@ -157,6 +157,12 @@ def test_draw_writes_a_picture_with_every_layer(
         assert decision in text
 
 
+def test_draw_knows_published_cells_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cell.svg"
+    assert ran(capsys, "draw", "enas-recurrent-cell", "--out", file) == [str(file)]
+    assert file.read_text().count("tanh") >= 5
+
+
 def test_cost_prints_one_line_for_each_architecture(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ran(capsys, "cost", "nas-bench-macro", "00000000", "00000001")
     assert [json.loads(line)["code"] for line in lines] == ["00000000", "00000001"]

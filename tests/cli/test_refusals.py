@@ -89,6 +89,10 @@ def again(finished_run: Path, copied: Path) -> tuple[object, ...]:
         (["search", "--limits.flops", "300000:300001"], ["limits flops between 300,000 and 300,001", "the nearest"]),
         (["search", "--audit.table", "none.csv"], ["none.csv: the table cannot be read"]),
         (["cost"], ["nothing was named; give a space and codes"]),
+        (
+            ["draw", "enas-recurrent-cel"],
+            ["'enas-recurrent-cel' is no file and no published graph", "enas-recurrent-cell"],
+        ),
         (["cost", "nas-bench-makro", "00000000"], ["'nas-bench-makro' is no space and no published network"]),
         (["cost", "nas-bench-macro"], ["no code was given for nas-bench-macro"]),
         (["cost", "nas-bench-macro", "0000"], ["code '0000' has 4 entries, needed are 8"]),

@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 from example_contents import HOSTILE, example_contents
 
@@ -20,6 +21,11 @@ from palmette.report.graphs import SKIP, from_nodes, graphs
 from palmette.report.page import render
 from palmette.spaces.darts import darts_small
 from palmette.spaces.darts_genotypes import GENOTYPES
+from palmette.spaces.enas_macro import enas_macro
+from palmette.spaces.enas_micro import enas_micro
+from palmette.spaces.enas_released import PUBLISHED as RELEASED
+from palmette.spaces.recurrent_cell import CellSpace, darts_cells, enas_cells
+from palmette.spaces.recurrent_published import PUBLISHED as RECURRENT
 
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPH = Graph(
@@ -99,7 +105,7 @@ def test_nodes_of_decisions_make_graphs_of_inputs_operations_and_loose_ends() ->
     decisions = Decisions("micro", halves, nodes=nodes)
     values = {"in1": "x", "op1": "conv", "in2": "y", "op2": "pool"}
     expected = Graph(
-        "cell 1",
+        "network",
         ("x", "y"),
         (Node("n1", (Read("x", "conv"),)), Node("n2", (Read("y", "pool"),))),
         ("n1", "n2"),
@@ -119,6 +125,56 @@ def test_layers_with_skip_connections_read_the_layer_before_and_what_they_skip_t
     (graph,) = from_nodes(decisions, decisions.architecture({"op1": "conv", "op2": "pool", "skips2": ("stem",)}))
     assert graph.nodes == (Node("one", (Read("stem", "conv"),)), Node("two", (Read("one", "pool"), Read("stem", SKIP))))
     assert graph.output == ("two",)
+
+
+def test_graphs_are_told_apart_by_their_names_and_a_first_node_of_decisions_reads_an_input() -> None:
+    options = ("conv", "pool")
+    nodes = [Described("a", ("op1",), "first cell"), Described("b", ("op2",), "second cell")]
+    decisions = Decisions("two", [Categorical("op1", options), Categorical("op2", options)], nodes=nodes)
+    first, second = from_nodes(decisions, decisions.architecture({"op1": "pool", "op2": "conv"}))
+    assert (first.name, second.name) == ("first cell", "second cell")
+    assert first.nodes == (Node("a", (Read("input", "pool"),)),)
+    assert second.inputs == ("input",)
+
+
+@pytest.mark.parametrize("kind", ["enas", "darts"])
+def test_recurrent_cells_are_drawn_with_what_the_first_node_applies_and_what_is_averaged(kind: str) -> None:
+    """Node 0 relu; 1 reads 0, 2 reads 0: in ENAS's space 1 and 2 are read by nobody, in DARTS's all but 0 average."""
+    cells = {"enas": enas_cells, "darts": darts_cells}[kind]
+    space = cells(10, CellSpace(nodes=4, hidden=4))
+    values = {"op1": "tanh", "input2": "0", "op2": "identity", "input3": "1", "op3": "sigmoid"}
+    (graph,) = graphs(space, space.decisions.architecture(values | ({"op0": "relu"} if kind == "enas" else {})))
+    first = "relu" if kind == "enas" else "tanh"
+    assert graph.nodes[0] == Node("node 0", (Read("word, hidden state", first),))
+    assert graph.nodes[3] == Node("node 3", (Read("node 1", "sigmoid"),))
+    assert graph.output == (("node 2", "node 3") if kind == "enas" else ("node 1", "node 2", "node 3"))
+
+
+def test_the_micro_space_has_two_named_cells_and_the_macro_space_one_network() -> None:
+    for space, names in ((enas_micro(nodes=4), ["normal cell", "reduction cell"]), (enas_macro(layers=3), ["network"])):
+        architecture = space.decisions.sample(np.random.default_rng(0))
+        assert [graph.name for graph in graphs(space, architecture)] == names
+
+
+def test_the_published_recurrent_cell_of_enas_is_drawn_with_its_six_loose_ends() -> None:
+    (graph,) = RECURRENT["enas-recurrent-cell"].graphs()
+    assert [node.reads[0].source for node in graph.nodes[9:]] == ["node 8"] * 3
+    assert graph.output == tuple(f"node {i}" for i in (3, 4, 7, 9, 10, 11))
+
+
+def test_the_released_networks_of_enas_are_drawn_as_their_scripts_say() -> None:
+    (network,) = RELEASED["enas-macro-released"].graphs()
+    assert network.nodes[5].reads == (
+        Read("layer 5", "conv 5x5"),
+        *(Read(source, SKIP) for source in ("stem", "layer 1", "layer 3")),
+    )
+    assert sum(read.operation == SKIP for node in network.nodes for read in node.reads) == 98
+    normal, reduction = RELEASED["enas-micro-released"].graphs()
+    assert normal.nodes[0].reads == (
+        Read("cell before the last", "average pool"),
+        Read("cell before the last", "separable 3x3"),
+    )
+    assert reduction.output == ("node 2", "node 4", "node 5", "node 6")
 
 
 def test_a_space_without_cells_has_no_graphs() -> None:
