@@ -63,7 +63,7 @@ def main() -> None:
     rows = {name: [_interval(curve[:, n - 1]) for n in AT] for name, curve in curves.items()}
     lines = [f"| search | {' | '.join(f'{n} evaluations' for n in AT)} |", "|---" * (len(AT) + 1) + "|"]
     lines += [f"| {name} | {' | '.join(f'{m:.3f} ± {h:.3f}' for m, h in row)} |" for name, row in rows.items()]
-    lines += ["", *_correlations(table)]
+    lines += ["", *_differences(curves), "", *_correlations(table)]
     print("\n".join(lines))
     _write(lines, best)
     _draw(curves, best)
@@ -76,6 +76,15 @@ def _curves(table: Table, make: Callable[[], SearchAlgorithm]) -> np.ndarray:
     """Return the best accuracy so far in percent, ``[seeds, evaluations]``."""
     errors = [table.search(make(), seed, EVALUATIONS)[:, 0] for seed in range(SEEDS)]
     return np.array([100 * (1 - np.minimum.accumulate(error)) for error in errors])
+
+
+def _differences(curves: dict[str, np.ndarray]) -> list[str]:
+    """Return, by search, how much better than random search it is, by pairs of equal seed."""
+    lines = [f"| less random search | {' | '.join(f'{n} evaluations' for n in AT)} |", "|---" * (len(AT) + 1) + "|"]
+    for name, curve in curves.items():
+        pairs = [_interval((curve - curves["random"])[:, n - 1]) for n in AT]
+        lines.append(f"| {name} | {' | '.join(f'{m:+.3f} ± {h:.3f}' for m, h in pairs)} |")
+    return [line for line in lines if not line.startswith("| random |")]
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
@@ -112,7 +121,8 @@ def _write(lines: list[str], best: float) -> None:
         "",
         f"Best true accuracy found (percent, mean of {SEEDS} seeds ± half a 95% interval) on NAS-Bench-Macro; the best "
         f"of its 3,969 networks has {best:.3f}. Searching accuracy and FLOPs together spends evaluations on cheap "
-        "networks, which this table does not reward; `benchmarks/nsga2.py` measures what it is for.",
+        "networks, which this table does not reward; `benchmarks/nsga2.py` measures what it is for, and "
+        "[nsga2_mating.md](nsga2_mating.md) why it crosses similar parents.",
         "",
         f"`python benchmarks/search_on_table.py`, commit {commit.stdout.strip()} and what it adds, "
         f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}.",
