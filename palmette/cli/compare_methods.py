@@ -212,7 +212,9 @@ def do_run(options: CompareMethods, job: MethodJob) -> dict[str, Any]:
     from palmette.progress import Silent
     from palmette.storage.run_directory import flat, plain
 
-    method, audit = method_of(options, job), AuditOptions(networks=0)
+    method, audit, splits = method_of(options, job), AuditOptions(networks=0), options.splits
+    if splits.validation is None:
+        splits = dataclasses.replace(splits, validation=SPACES[options.space].validation)
     search = Search(
         space=options.space,
         data=options.data,
@@ -225,7 +227,7 @@ def do_run(options: CompareMethods, job: MethodJob) -> dict[str, Any]:
         threads=options.threads or SPACES[options.space].threads,
         options=method,
         audit=audit,
-        splits=options.splits,
+        splits=splits,
         image_size=options.image_size,
     )
     with opened_job(search, Silent()) as opened:

@@ -23,6 +23,7 @@ COMMANDS = {
     "cost": "parameters, FLOPs and activations of architectures, one JSON line each",
     "latency": "milliseconds of a space's options on this machine, as a table that searches take",
     "compare": "several methods, searches or runs in one table, each beside random search at equal cost",
+    "mirror": "the trials of a run in a storage of Optuna, shown by optuna-dashboard",
     "audit": "how far a finished search can be trusted: rank correlation with stand-alone accuracy",
     "hypernetwork": "the questions of the SMASH paper: does a hypernetwork use what it is told, and does it rank",
     "retrain": "train an architecture from scratch",

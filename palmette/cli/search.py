@@ -81,6 +81,9 @@ class Search(Generic[M]):
     splits: Splits = field(default_factory=Splits)
     image_size: int | None = None
     """Resize all images to this height and width, in pixels."""
+    optuna: str | None = None
+    """Mirror the trials to this storage of Optuna meanwhile: sqlite:///FILE or postgresql://USER@HOST/NAME, for
+    optuna-dashboard; 'palmette mirror' does so afterwards."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -95,7 +98,7 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.progress import shown
 
     with ranks.started():
-        with opened_job(options, shown()) as job:
+        with opened_job(options, shown()) as job, _watched(options, job):
             result = run_job(job, options.options, options.audit)
         is_first = ranks.own() == 0
     if not is_first:
@@ -201,9 +204,27 @@ def _directory(options: Search[Method]) -> RunDirectory:
     from palmette.storage.run_directory import RunDirectory, plain
 
     path = options.out or Path("runs") / f"{options.space}-{options.method}"
-    free = {"out", "resume", "threads"}  # may differ when a run is continued
+    free = {"out", "resume", "threads", "optuna"}  # may differ when a run is continued; a URL may hold a password
     kept = {name: value for name, value in plain(options).items() if name not in free}
     return RunDirectory.open(path, kept) if options.resume else RunDirectory.create(path, kept)
+
+
+@contextmanager
+def _watched(options: Search[Method], job: Job) -> Iterator[None]:
+    """Mirror the trials to Optuna while the search runs, if that was asked for."""
+    from palmette import ranks
+
+    if options.optuna is None or ranks.own() != 0:
+        yield
+        return
+    from palmette.cli.mirror import target_of
+    from palmette.searches.optuna_trials import the_optuna
+    from palmette.storage.optuna_mirror import mirrored
+
+    the_optuna()  # its absence is told now
+    target = target_of(job.run.path, options.optuna, None, ())
+    with mirrored(job.run.path, job.space.decisions, target, job.progress.say):
+        yield
 
 
 def chosen_device(name: str) -> str:

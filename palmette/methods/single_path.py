@@ -18,6 +18,7 @@ from palmette.sampling.uniform import UniformSampler
 from palmette.searches.driver import Arm, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
 from palmette.searches.nsga2 import NSGA2, NSGA2Options
+from palmette.searches.optuna_sampler import OptunaOptions, OptunaSearch
 from palmette.searches.pareto import objectives
 from palmette.searches.predictor import FOLDS, PredictorOptions, PredictorSearch, cross_validated
 from palmette.searches.random import RandomSearch, RandomSearchOptions
@@ -30,7 +31,7 @@ from palmette.training.supernet import Sampler, SamplerAt, train_supernet
 T = TypeVar("T")
 RankBy = Literal["accuracy", "loss"]
 LEAST_SCORED = 2 * FOLDS
-SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions
+SearchOptions = EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions | OptunaOptions
 
 
 def trained_supernet(
@@ -90,7 +91,7 @@ def searched(
     return Found(best, score, evaluate, len(history), cost, (*remarks, *found_out))
 
 
-def check_objectives(job: Job, options: NSGA2Options) -> None:
+def check_objectives(job: Job, options: NSGA2Options | OptunaOptions) -> None:
     """Raise PalmetteError, before anything is trained, for an objective that evaluations here do not give."""
     known = [metric_of(job.data).name, "loss", *job.table(job.space.decisions.sample(np.random.default_rng(0)))]
     for objective in objectives(options.objectives):
@@ -133,6 +134,8 @@ def _algorithm(
             return "predictor", PredictorSearch(decisions, job.allows, score, options, start=start)
         case RandomSearchOptions():
             return "random", RandomSearch(decisions, job.allows, options)
+        case OptunaOptions():
+            return "optuna", OptunaSearch(decisions, job.allows, score, options, start=start)
 
 
 def _of_predictor(job: Job, options: PredictorOptions, history: Sequence[Trial], score: Score) -> tuple[str, ...]:

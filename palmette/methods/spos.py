@@ -19,6 +19,7 @@ from palmette.sampling.binned import BinnedSampler
 from palmette.sampling.widening import Widening, WideningOptions
 from palmette.searches.evolution import EvolutionOptions
 from palmette.searches.nsga2 import NSGA2Options
+from palmette.searches.optuna_sampler import OptunaOptions
 from palmette.searches.predictor import FOLDS, PredictorOptions, Regressor
 from palmette.searches.random import RandomSearchOptions
 from palmette.training.recipe import Recipe
@@ -39,11 +40,14 @@ class SPOS:
     widening: WideningOptions = field(default_factory=WideningOptions)
     """Of the paths drawn in training, in spaces of widths."""
     evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
-    stage: Literal["evolution", "nsga2", "predictor", "random"] = "evolution"
+    stage: Literal["evolution", "nsga2", "predictor", "random", "optuna"] = "evolution"
     """What searches the supernet. The others evaluate as many architectures as evolution, in generations of its
     population; of its further options they use none but nsga2 the mutation probability."""
     objectives: tuple[str, ...] = ()
-    """Of nsga2, as accuracy flops latency or name:higher; by default what ``rank_by`` says, and flops."""
+    """Of nsga2, as accuracy flops latency or name:higher; by default what ``rank_by`` says, and flops. Of optuna, for
+    samplers that take several; by default what ``rank_by`` says."""
+    optuna_sampler: str = "TPESampler"
+    """Of optuna: a class of optuna.samplers; needs the extra optuna."""
     regressor: Regressor = "ridge"
     """Of predictor."""
     rank_by: Literal["accuracy", "loss"] = "accuracy"
@@ -57,17 +61,19 @@ class SPOS:
             raise PalmetteError(f"spos: rank_by = {self.rank_by!r} was given; allowed are accuracy, loss")
         if self.bins and self.widening.opened:
             raise PalmetteError("spos: bins and widening both say which paths are drawn; set one of them to 0")
-        if self.stage not in ("evolution", "nsga2", "predictor", "random"):
+        if self.stage not in ("evolution", "nsga2", "predictor", "random", "optuna"):
             raise PalmetteError(
-                f"spos: stage = {self.stage!r} was given; allowed are evolution, nsga2, predictor, random"
+                f"spos: stage = {self.stage!r} was given; allowed are evolution, nsga2, predictor, random, optuna"
             )
-        if self.objectives and self.stage != "nsga2":
+        if self.objectives and self.stage not in ("nsga2", "optuna"):
             raise PalmetteError(f"spos: objectives are of nsga2, not of {self.stage}; add --stage nsga2")
+        if self.optuna_sampler != "TPESampler" and self.stage != "optuna":
+            raise PalmetteError(f"spos: a sampler of Optuna was given for {self.stage}; add --stage optuna")
         if self.regressor != "ridge" and self.stage != "predictor":
             raise PalmetteError(f"spos: a regressor is of predictor, not of {self.stage}; add --stage predictor")
         self.searching()  # refuses what the search does not allow
 
-    def searching(self) -> EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions:
+    def searching(self) -> EvolutionOptions | NSGA2Options | PredictorOptions | RandomSearchOptions | OptunaOptions:
         """Return the options of the search that ``stage`` names, with the evaluations of ``evolution``."""
         sizes = self.evolution
         match self.stage:
@@ -87,16 +93,26 @@ class SPOS:
                 )
             case "random":
                 return RandomSearchOptions(evaluations=sizes.evaluations, generation=sizes.population)
+            case "optuna":
+                return OptunaOptions(
+                    sampler=self.optuna_sampler,
+                    objectives=self.objectives,
+                    evaluations=sizes.evaluations,
+                    generation=sizes.population,
+                )
         return sizes
 
     def search(self, job: Job) -> Found:
         """Train the supernet, search it, and return the best architecture within the limits."""
         from palmette.methods.single_path import check_objectives, searched, trained_supernet, uniformly
+        from palmette.searches.optuna_sampler import sampler_class as check_sampler
         from palmette.training.loop import passes
 
         options = self.searching()
-        if isinstance(options, NSGA2Options):
+        if isinstance(options, NSGA2Options) or (isinstance(options, OptunaOptions) and options.objectives):
             check_objectives(job, options)
+        if isinstance(options, OptunaOptions):
+            check_sampler(options.sampler)  # what is missing or unknown is told before the training
         at = Widening(job.space.decisions, self.widening).at if self.widening.opened else None
         sampler, remarks = binned(job, self.bins) if self.bins else (at, ())
         supernet, _ = trained_supernet(job, uniformly(job, self.training, sampler))

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,13 +97,7 @@ class OptunaSearch:
             for _ in range(TRIES_EACH_CHILD * wanted):
                 if len(found) == wanted:
                     break
-                try:
-                    proposal = self._asked(study)
-                except ModuleNotFoundError as error:
-                    raise MissingExtraError(
-                        f"optuna: {self.options.sampler} needs {error.name}, which is not installed; run: pip install "
-                        f"{error.name}"
-                    ) from None
+                proposal = self._asked(study)
                 if proposal is not None and proposal not in seen and proposal not in found:
                     found[proposal] = None
         return [*found, *draw_new(self.decisions, self.allows, wanted - len(found), {*seen, *found}, generator)]
@@ -129,13 +124,13 @@ class OptunaSearch:
 
     def _asked(self, study: Any) -> Architecture | None:
         """Return the sampler's next proposal, or none if it is outside the limits; it is told so."""
-        optuna = the_optuna()
-        trial = study.ask()
-        values: dict[str, Value] = {}
-        for name, decision in self.decisions.decisions.items():
-            if self.decisions.is_active(name, values):
-                given = {key: _suggested(trial, key, d) for key, d in distributions(decision).items()}
-                values[name] = value_of(decision, given)
+        optuna, values = the_optuna(), dict[str, Value]()
+        with _refusals(self.options.sampler):
+            trial = study.ask()
+            for name, decision in self.decisions.decisions.items():
+                if self.decisions.is_active(name, values):
+                    given = {key: _suggested(trial, key, d) for key, d in distributions(decision).items()}
+                    values[name] = value_of(decision, given)
         try:
             architecture = self.decisions.architecture(values)
         except ArchitectureError:  # too few or too many of any of n
@@ -159,6 +154,19 @@ def sampler_class(name: str) -> Any:
     if name not in usable:
         raise PalmetteError(f"optuna: sampler {name!r} cannot be used here; allowed are {', '.join(usable)}")
     return usable[name]
+
+
+@contextmanager
+def _refusals(sampler: str) -> Iterator[None]:
+    """Say in one line what a sampler lacks, or does not do."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"optuna: {sampler} needs {error.name}, which is not installed; run: pip install {error.name}"
+        ) from None
+    except ValueError as error:  # several objectives for a sampler of one
+        raise PalmetteError(f"optuna: {sampler} cannot do this ({' '.join(str(error).split())[:200]})") from None
 
 
 def _suggested(trial: Any, name: str, distribution: Any) -> Any:

@@ -74,6 +74,11 @@ class Journal:
         except (ValueError, TypeError, RecursionError) as error:
             raise self._damaged(str(error)) from None
 
+    def count(self) -> int:
+        """Return the number of trials of all arms."""
+        with self._errors():
+            return self._number("SELECT COUNT(*) FROM trials")
+
     def log(self, phase: str, step: int, scalars: Mapping[str, float]) -> None:
         """Add scalars of one step of a phase."""
         rows = [(phase, step, name, repr(float(value))) for name, value in scalars.items()]

@@ -1,4 +1,4 @@
-"""The search stage of SPOS: all four evaluate equally many, say what they should, and refuse what they cannot."""
+"""The search stage of SPOS: all evaluate equally many, say what they should, and refuse what they cannot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from palmette.storage.journal import Journal
 SIZES = EvolutionOptions(population=20, generations=4, mutants=5, crossovers=5)
 
 
-@pytest.mark.parametrize("stage", ["evolution", "nsga2", "predictor", "random"])
+@pytest.mark.parametrize("stage", ["evolution", "nsga2", "predictor", "random", "optuna"])
 def test_every_stage_evaluates_as_many_as_evolution(stage: str) -> None:
     assert SPOS(evolution=SIZES, stage=stage).searching().evaluations == 100
 
@@ -35,6 +35,22 @@ def test_the_predictor_reports_its_own_rank_correlation(tmp_path: Path) -> None:
     sentence = f"The ridge predictor orders architectures it has not seen to Kendall tau-b {found['kendall_tau_b']:.3f}"
     assert any(line.startswith(sentence) for line in json.loads((out / "result.json").read_text())["headline"])
     assert sentence in (out / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_sampler_of_optuna_searches_and_the_trials_are_mirrored_meanwhile(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    data, out, url = npz(tmp_path / "images.npz"), tmp_path / "run", f"sqlite:///{tmp_path / 'trials.db'}"
+    options = ("--stage", "optuna", "--optuna-sampler", "NSGAIISampler", "--optuna", url)
+    assert main(["search", "--data", str(data), "--out", str(out), *QUICK, *options]) == 0
+    with Journal(out / "trials.sqlite") as journal:
+        trials = journal.trials()
+    assert [trial.arm for trial in trials] == ["optuna"] * 12 + ["random"] * 12
+    assert all(trial.costs["flops"] <= 400_000 for trial in trials)
+    (summary,) = optuna.get_all_study_summaries(url)
+    study = optuna.load_study(study_name=summary.study_name, storage=url)
+    assert [mirrored.values for mirrored in study.trials] == [[t.metrics["accuracy"], t.costs["flops"]] for t in trials]
+    assert url not in (out / "config.toml").read_text()  # it may hold a password
 
 
 @pytest.mark.slow
@@ -63,6 +79,9 @@ def test_points_of_the_front_leave_as_architectures_that_other_commands_read(
             "objective 'joules': not known here; allowed are accu",
         ),
         (["--objectives", "loss", "flops"], "objectives are of nsga2, not of evolution; add --stage nsga2"),
+        (["--optuna-sampler", "GPSampler"], "a sampler of Optuna was given for evolution; add --stage optuna"),
+        (["--stage", "optuna", "--optuna-sampler", "Tpe"], "sampler 'Tpe' cannot be used here; allowed are"),
+        (["--stage", "optuna", "--objectives", "joules"], "objective 'joules': not known here; allowed are accu"),
         (["--regressor", "gaussian-process"], "a regressor is of predictor, not of evolution; add --stage predictor"),
         (["--method", "fairnas", "--nsga2.objectives", "flops", "flops"], "objectives flops, flops: give at least one"),
         (["--method", "greedynas", "--greedy.pool", "100000"], "a pool of 100,000 is larger than space 'small-images'"),

@@ -136,9 +136,15 @@ def test_a_package_that_a_sampler_lacks_is_named(monkeypatch: pytest.MonkeyPatch
         raise ModuleNotFoundError("No module named 'cmaes'", name="cmaes")
 
     algorithm = OptunaSearch(DECISIONS, everything, score, OptunaOptions(sampler="CmaEsSampler"))
-    monkeypatch.setattr(algorithm, "_asked", ask)
+    monkeypatch.setattr(optuna.Study, "ask", ask)
     with pytest.raises(MissingExtraError, match="CmaEsSampler needs cmaes"):
         algorithm.propose([], 3, np.random.default_rng(0))
+
+
+def test_several_objectives_for_a_sampler_of_one_are_refused() -> None:
+    options = OptunaOptions(sampler="CmaEsSampler", objectives=("accuracy", "flops"))
+    with pytest.raises(PalmetteError, match="CmaEsSampler cannot do this"):
+        search(options, evaluations=30)
 
 
 def test_inactive_decisions_are_absent_and_ranges_keep_their_steps() -> None:
