@@ -3,7 +3,7 @@
 PYTHON ?= python3
 INSTALL = .venv/bin/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test lint types format clean
+.PHONY: search test lint types format docs clean
 
 search: .venv/search.stamp  ## the main job on the digits inside scikit-learn: search, audit, retrain, report
 	.venv/bin/palmette search --out runs/digits --resume
@@ -17,6 +17,9 @@ lint: .venv/test.stamp
 
 types: .venv/test.stamp
 	.venv/bin/mypy
+
+docs: .venv/test.stamp  ## the pages as a site in build/site, to be read without a network
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 format: .venv/test.stamp
 	.venv/bin/ruff check --fix

@@ -1,7 +1,7 @@
 """A network of your own, opened in places, searched under a limit, and handed over as safetensors and ONNX.
 
-``TinyResNet`` is ordinary PyTorch code that knows nothing of Palmette. ``opened`` keeps it and puts a decision where
-each of its blocks stands: the block as it was, a cheaper one, or none at all where the shape allows it. Small settings:
+``TinyResNet`` is ordinary PyTorch code that knows nothing of Palmette. ``opened`` puts a decision where each of its blocks
+stands: the block as it was, a cheaper one, or none at all where the shape allows it (docs/your-own-network.md). Small settings:
 under a minute on one CPU core. Needs ``palmette[onnx]``.
 """
 
@@ -48,12 +48,12 @@ class TinyResNet(nn.Module):
 
 def opened() -> nn.Module:
     """Return the network with a decision in place of each block."""
-    network = TinyResNet()
+    network, slots = TinyResNet(), {}
     for i, (inputs, outputs, stride) in enumerate([(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1)]):
-        block = partial(Block, inputs, outputs, stride)
+        options = {"full": pm.copies(network.blocks[i]), "grouped": partial(Block, inputs, outputs, stride, groups=4)}
         none = {"none": nn.Identity} if stride == 1 else {}
-        network.blocks[i] = pm.OneOf(f"block{i}", full=block, grouped=partial(block, groups=4), **none)
-    return network
+        slots[f"blocks.{i}"] = pm.OneOf(f"block{i}", **options, **none)
+    return pm.replace(network, slots)
 
 
 def main() -> None:

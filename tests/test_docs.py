@@ -1,8 +1,14 @@
-"""Every code block of the documentation runs: Python blocks of a file in order, and quick commands."""
+"""Every code block of the documentation runs: Python blocks of a file in order, and quick commands.
+
+All other commands are parsed, and the site is built, with every link and anchor checked.
+"""
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -12,6 +18,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+import palmette.cli
+from palmette.cli import main as program
+
 PAGES = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if path.exists()]
 QUICK = ("cost", "spaces", "methods", "data", "--help", "--version")
 """Commands that take seconds; the others have tests of their own."""
@@ -20,6 +29,13 @@ QUICK = ("cost", "spaces", "methods", "data", "--help", "--version")
 def blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of one language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def every_command(page: Path) -> list[str]:
+    """Return all ``palmette`` commands of a page's bash blocks, each once, without what a shell would do."""
+    lines = "\n".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    lines = [re.split(r"\s(?:#|\||<|>|&&)", line)[0].strip() for line in lines]
+    return list(dict.fromkeys(line for line in lines if line.startswith("palmette ")))
 
 
 def commands(page: Path) -> list[str]:
@@ -48,3 +64,52 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
 def test_quick_commands_run(command: str, tmp_path: Path) -> None:
     palmette = Path(sys.executable).with_name("palmette")
     run([str(palmette), *shlex.split(command)[1:]], tmp_path)
+
+
+class Parsed(Exception):
+    """Raised in place of doing what a command says."""
+
+
+ARCHITECTURE = {"palmette_architecture": 1, "space": "small-images", "values": {}}
+
+
+@pytest.mark.parametrize("command", sorted({command for page in PAGES for command in every_command(page)}))
+def test_every_command_is_understood(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parsed(*arguments: object, **options: object) -> object:
+        program.parse(*arguments, **options)  # type: ignore[arg-type]
+        raise Parsed
+
+    words = shlex.split(command)[1:]
+    monkeypatch.chdir(tmp_path)
+    for file in (Path(word) for word in words if word.endswith(".json")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(ARCHITECTURE))
+    modules = [
+        importlib.import_module(f"palmette.cli.{each.name}") for each in pkgutil.iter_modules(palmette.cli.__path__)
+    ]
+    for module in modules:
+        if hasattr(module, "parse") and module is not program:
+            monkeypatch.setattr(module, "parse", parsed)
+    if words[0] in ("methods", "spaces", "data", "doctor", "--help", "--version"):
+        assert words[0].startswith("--") or words[0] in program.COMMANDS
+        return
+    with pytest.raises((Parsed, SystemExit)) as raised:  # SystemExit: of --help
+        program.main(words)
+    assert isinstance(raised.value, Parsed) or raised.value.code == 0
+
+
+def test_the_site_is_built_and_no_link_is_broken(tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="the site needs the extra docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = {page.relative_to(ROOT / "docs").with_suffix(".html") for page in (ROOT / "docs").rglob("*.md")}
+    assert [page for page in pages if not (tmp_path / "site" / page).exists()] == []
+    loaded = [
+        (page, address)
+        for page in (tmp_path / "site").rglob("*.html")
+        for address in re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="(https?://[^"]+)', page.read_text())
+        if "canonical" not in address
+    ]
+    assert loaded == []
