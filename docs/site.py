@@ -21,6 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FIRST = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put every page of results into the navigation."""
+    results = next(entry["Results"] for entry in config.nav or [] if "Results" in entry)
+    results += [_uri(page) for page in sorted((ROOT / "results").glob("*.md")) if page.stem != "README"]
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the files of the repository that are reached from the pages, and from what is added."""
     waiting = [ROOT / name for name in FIRST] + sorted((ROOT / "results").glob("*.md"))

@@ -1,8 +1,8 @@
 """A network of your own, opened in places, searched under a limit, and handed over as safetensors and ONNX.
 
-``TinyResNet`` is ordinary PyTorch code that knows nothing of Palmette. ``opened`` puts a decision where each of its blocks
-stands: the block as it was, a cheaper one, or none at all where the shape allows it (docs/your-own-network.md). Small settings:
-under a minute on one CPU core. Needs ``palmette[onnx]``.
+``TinyResNet`` is ordinary PyTorch code that knows nothing of Palmette. ``opened`` puts a decision where each of its
+blocks stands: the block as it was, a cheaper one, or none at all where the shape allows it; docs/your-own-network.md
+explains it. Small settings: under a minute on one CPU core. Needs ``palmette[onnx]``.
 """
 
 import tempfile

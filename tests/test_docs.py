@@ -66,6 +66,19 @@ def test_quick_commands_run(command: str, tmp_path: Path) -> None:
     run([str(palmette), *shlex.split(command)[1:]], tmp_path)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [*sorted((ROOT / "docs" / "methods").glob("*.md")), ROOT / "docs" / "design_spaces.md"],
+    ids=lambda page: page.stem,
+)
+def test_a_method_page_says_what_it_is_when_to_use_it_its_cost_its_failures_and_its_paper(page: Path) -> None:
+    text = page.read_text()
+    headings = " ".join(re.findall(r"^## (.+)$", text, re.MULTILINE)).lower()
+    wanted = ("what it is", "when to use it", "cost", "known failures")
+    assert [part for part in wanted if part not in headings] == []
+    assert "https://arxiv.org/abs/" in text
+
+
 class Parsed(Exception):
     """Raised in place of doing what a command says."""
 
