@@ -18,6 +18,7 @@ from palmette.evaluation.score import Metrics
 from palmette.evaluation.trust import Audit
 from palmette.export.weights import Card, save_weights
 from palmette.methods.job import Found, Job, Method
+from palmette.report.breakdown import breakdown
 from palmette.report.contents import Contents, Curve, TrialRow
 from palmette.report.graphs import graphs
 from palmette.report.layers import layer_rows
@@ -120,6 +121,7 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
     cells = graphs(job.space, best.architecture)
     return Contents(
         graphs=cells,
+        breakdown=breakdown(job.table),
         space=job.space.name,
         data=job.data.name,
         method=method.name,

@@ -11,6 +11,7 @@ from palmette.errors import StorageError
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.trust import Audit
 from palmette.graphs import Graph
+from palmette.report.breakdown import Breakdown
 from palmette.storage.typed import record
 
 
@@ -96,6 +97,8 @@ class Contents:
     pictures: Sequence[Picture] = ()
     graphs: Sequence[Graph] = ()
     """The cells that the winner is made of, if it is; then ``layers`` is empty."""
+    breakdown: Breakdown | None = None
+    """Where costs come from, if they are sums that can be told apart."""
 
 
 def read_contents(path: Path) -> Contents:

@@ -182,7 +182,50 @@
     }
   }
 
+  // What each decision of an architecture costs, in the cost that is selected; [label, option, value], the fixed part first.
+  function costParts(architecture, cost) {
+    const { costs, fixed, values, options, joint } = page.breakdown;
+    const column = costs.indexOf(cost);
+    let taken;
+    try {
+      taken = JSON.parse(architecture).values;
+    } catch {
+      return [];
+    }
+    const picks = Object.fromEntries(Object.entries(taken).map(([name, value]) => [name, (values[name] || []).indexOf(String(value))]));
+    if (column < 0 || Object.values(picks).some((pick) => pick < 0)) return [];
+    const parts = Object.entries(picks).map(([name, pick]) => {
+      const together = joint.filter(({ names }) => names[0] === name && names.every((other) => other in picks));
+      const shared = together.map((entry) => entry.names.reduce((rows, other) => rows[picks[other]], entry.costs)[column]);
+      return [name, values[name][pick], shared.reduce((sum, value) => sum + value, options[name][pick][column])];
+    });
+    return [["fixed layers", "", fixed[column]], ...parts];
+  }
+
+  function showParts(architecture) {
+    const details = byId("architecture-parts");
+    const cost = byId("cost-select").value;
+    const parts = page.breakdown ? costParts(architecture, cost) : [];
+    const total = parts.reduce((sum, [, , value]) => sum + value, 0);
+    const most = Math.max(...parts.map(([, , value]) => value), 0);
+    details.hidden = !parts.length;
+    details.querySelector("summary").textContent = `${page.costs.find(({ name }) => name === cost)?.title ?? cost} by decision`;
+    const rows = parts.map(([label, option, value]) => {
+      const row = document.createElement("tr");
+      row.title = total ? `${((100 * value) / total).toFixed(1)}% of ${number(total)}` : "";
+      for (const text of [label, option, number(value)]) row.insertCell().textContent = text;
+      const bar = row.insertCell().appendChild(document.createElement("div"));
+      bar.style.width = most ? `${Math.max(0, (100 * value) / most)}%` : "0";
+      return row;
+    });
+    details.querySelector("table").replaceChildren(...rows);
+  }
+
+  let shown = "";
+
   function show(code, facts, architecture) {
+    shown = architecture;
+    showParts(architecture);
     byId("architecture-title").textContent = code;
     byId("architecture-facts").textContent = facts.join("\n");
     byId("architecture-json").textContent = indented(architecture);
@@ -223,7 +266,7 @@
   async function startTrials() {
     const select = byId("cost-select");
     await drawTrials(select.value);
-    select.addEventListener("change", () => drawTrials(select.value));
+    select.addEventListener("change", () => drawTrials(select.value).then(() => showParts(shown)));
     show(page.winner.code, ["winner"], page.winner.architecture);
     byId("architecture-copy").addEventListener("click", copyArchitecture);
     for (const button of document.querySelectorAll("[data-trial]")) button.addEventListener("click", () => showTrial(button.dataset.trial));

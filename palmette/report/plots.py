@@ -32,6 +32,7 @@ def plot_data(contents: Contents) -> dict[str, object]:
         "limits": {name: [_number(end) for end in ends] for name, ends in contents.limits.items()},
         "trials": [_trial(trial, contents.limits) for trial in contents.trials],
         "fronts": {name: pareto_front(contents.trials, name, contents.limits, contents.metric) for name in costs},
+        "breakdown": asdict(contents.breakdown) if contents.breakdown else None,
         "curves": [_curve(curve) for curve in contents.curves],
         "audit": _audit(contents.audit) if contents.audit else None,
     }

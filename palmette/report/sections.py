@@ -104,7 +104,10 @@ def trials(contents: Contents) -> str:
         '<div class="beside"><div class="plot tall" id="trials-plot"></div>'
         '<aside class="panel" id="architecture-panel" aria-live="polite"><div class="panel-head">'
         '<h3 id="architecture-title"></h3><button type="button" id="architecture-copy">Copy</button></div>'
-        '<p class="note" id="architecture-facts"></p><pre id="architecture-json" tabindex="0"></pre></aside></div>'
+        '<p class="note" id="architecture-facts"></p>'
+        '<details id="architecture-parts" open hidden><summary></summary><table class="parts"></table></details>'
+        '<details open><summary>Architecture</summary><pre id="architecture-json" tabindex="0"></pre></details>'
+        "</aside></div>"
         f"<details><summary>The Pareto front as a table</summary>{fronts}</details>",
     )
 

@@ -11,6 +11,7 @@ from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
 from palmette.evaluation.metric import ACCURACY
 from palmette.evaluation.trust import Audit, AuditPoint, Statistic
+from palmette.report.breakdown import breakdown
 from palmette.report.contents import Contents, Curve, LayerRow, TrialRow
 from palmette.space import Space
 from palmette.spaces.nas_bench_macro import STAGES, nas_bench_macro
@@ -37,6 +38,7 @@ def example_contents(*, trials_per_arm: int = 300) -> Contents:
         winner_architecture=best.architecture,
         layers=_layers(table, Architecture.from_json(best.architecture)),
         costs=best.costs,
+        breakdown=breakdown(table),
         limits={"flops": (None, MOST_FLOPS), "params": (LEAST_PARAMS, 2.5e6)},
         metric=ACCURACY,
         test_result=0.9318,

@@ -11,6 +11,7 @@ import pytest
 from browser import Browser, chromium, running
 from example_contents import example_contents, hostile_contents
 
+from palmette.architecture import Architecture
 from palmette.report.contents import Contents
 from palmette.report.page import render
 
@@ -80,6 +81,27 @@ def test_a_point_shows_its_metrics_on_hover_and_its_architecture_on_click(
     assert shown in [json.loads(trial.architecture) for trial in contents.trials if trial.code == code]
 
 
+def test_the_parts_of_the_chosen_architecture_add_up_to_its_cost(
+    browser: Browser, page: Path, contents: Contents
+) -> None:
+    browser.open(page, width=1280)
+    table = "[...document.querySelectorAll('.parts tr')].map(r => [...r.cells].slice(0, 3).map(c => c.textContent))"
+    browser.evaluate("document.querySelector('[data-front=flops] [data-trial]').click()")
+    code = browser.evaluate("document.getElementById('architecture-title').textContent")
+    trial = next(trial for trial in contents.trials if trial.code == code)
+    for cost in ("flops", "params"):
+        browser.evaluate(
+            f"(s => {{ s.value = '{cost}'; s.dispatchEvent(new Event('change')); }})(window['cost-select'])"
+        )
+        browser.wait(
+            f"document.querySelector('#architecture-parts summary').textContent.startsWith('{cost[0].upper()}')"
+        )
+        rows = browser.evaluate(table)
+        chosen = Architecture.from_json(trial.architecture)
+        assert [tuple(row[:2]) for row in rows] == [("fixed layers", ""), *chosen.values]
+        assert sum(float(row[2].replace(",", "")) for row in rows) == pytest.approx(trial.costs[cost], rel=1e-4)
+
+
 def test_the_panel_starts_with_the_winner_and_copies(browser: Browser, page: Path, contents: Contents) -> None:
     browser.open(page, width=1280)
     assert browser.evaluate("document.getElementById('architecture-title').textContent") == contents.winner_code
@@ -136,10 +158,12 @@ def test_a_script_that_fails_is_noticed(browser: Browser, page: Path, tmp_path: 
 
 def test_printing_makes_a_document_and_puts_the_plots_back(browser: Browser, page: Path) -> None:
     browser.open(page, width=1280)
+    folds = "document.querySelectorAll('details[open]').length"
+    opened = browser.evaluate(folds)
     before = browser.evaluate("document.querySelector('#history-plot svg.main-svg').clientWidth")
     assert browser.print().startswith(b"%PDF")
     browser.wait(f"document.querySelector('#history-plot svg.main-svg').clientWidth === {before}")
-    assert browser.evaluate("document.querySelectorAll('details[open]').length") == 0
+    assert browser.evaluate(folds) == opened
 
 
 def _write(contents: Contents, folder: Path) -> Path:
