@@ -15,7 +15,8 @@ from palmette.errors import PalmetteError
 from palmette.supernets.options import HyperNetOptions
 
 if TYPE_CHECKING:
-    from palmette.methods.hypernetwork_study import Answer, Target
+    from palmette.methods.hypernetwork_ranking import Target
+    from palmette.methods.hypernetwork_study import Answer
     from palmette.methods.job import Job
     from palmette.methods.smash import SMASH
 
@@ -74,19 +75,20 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _answered(options: Hypernetwork, job: Job, method: SMASH) -> Answer:
+    from palmette.methods import hypernetwork_ranking as ranking
     from palmette.methods import hypernetwork_study as study
 
     match options.question:
         case "corrupted":
             return study.corrupted(job, method, networks=options.networks)
         case "capacity":
-            return study.capacity(job, method, capacities=SMALLER)
+            return ranking.capacity(job, method, capacities=SMALLER)
         case "fixed":
-            return study.fixed(job, method)
+            return ranking.fixed(job, method)
         case "guidance":
             return study.guidance(job, method, bases=options.networks, proposals=options.proposals)
         case "transfer":
-            return study.transfer(job, method, _target(options, job, method), networks=options.networks)
+            return ranking.transfer(job, method, _target(options, job, method), networks=options.networks)
 
 
 def _target(options: Hypernetwork, job: Job, method: SMASH) -> Target:
@@ -94,7 +96,7 @@ def _target(options: Hypernetwork, job: Job, method: SMASH) -> Target:
     from dataclasses import replace
 
     from palmette.data.sources import load
-    from palmette.methods.hypernetwork_study import Target
+    from palmette.methods.hypernetwork_ranking import Target
     from palmette.spaces.bank_grammar import BankGrammar
     from palmette.spaces.memory_bank import memory_bank, sizes_of, transferred
 
