@@ -52,7 +52,7 @@ def small() -> SPOS:
     """Return settings for 8x8 digits on a CPU, minutes in all."""
     shift = Augmentation(pad=1)
     return SPOS(
-        training=Recipe(epochs=24, batch_size=50, augmentation=shift),
+        training=Recipe(epochs=48, batch_size=50, augmentation=shift),
         evolution=EvolutionOptions(population=20, generations=5, mutants=10, crossovers=10),
         rank_by="loss",
         retraining=Recipe(epochs=12, batch_size=50, lr=0.1, augmentation=shift, warmup_epochs=1),

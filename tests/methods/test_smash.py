@@ -22,6 +22,8 @@ from palmette.methods.generated_weights import drawn_for_training
 from palmette.methods.job import Found, Job, feasible_table, opened
 from palmette.methods.smash import SMASH, adam
 from palmette.progress import Silent
+from palmette.recipes import memory_bank as recipes
+from palmette.recipes.methods import smash
 from palmette.searches.perturbation import PerturbationOptions
 from palmette.space import Space
 from palmette.spaces.memory_bank import small_memory_bank
@@ -119,6 +121,20 @@ def test_the_whole_job_ends_in_a_report_and_answers_questions(
     transfer = ["hypernetwork", "transfer", run, "--data", "digits", "--networks", "6", "--epochs", "1"]
     assert main([*transfer, "--splits.train", "150", "--splits.validation", "40"]) == 0
     assert "it beats" in capsys.readouterr().out
+
+
+def test_recipes_have_the_lengths_of_the_notes() -> None:
+    """smash.md 7, 8 and 9: epochs of the supernet and of the winner, and pixels that images are shifted by."""
+    lengths = {recipes.cifar: (100, 300, 4), recipes.imagenet32: (55, 55, 4), recipes.modelnet10: (100, 100, 2)}
+    for recipe, expected in (lengths | {recipes.stl10: (100, 300, 12)}).items():
+        made = smash(recipe())
+        training = made.training
+        assert (training.epochs, made.retraining.epochs, training.augmentation.pad) == expected
+        assert (training.batch_size, training.optimizer, training.lr, training.epsilon) == (50, "adam", 1e-3, 1e-4)
+        assert (training.momentum, training.second_moment, training.schedule) == (0.5, 0.999, "cosine")
+        assert 499 <= made.perturbation.random <= 501
+        assert (made.perturbation.perturbed, made.perturbation.chain) == (100, 100)
+        assert (made.retraining.lr, made.retraining.momentum, made.retraining.nesterov) == (0.1, 0.9, True)
 
 
 def test_weights_of_a_third_kind_are_refused() -> None:
