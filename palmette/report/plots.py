@@ -39,9 +39,9 @@ def plot_data(contents: Contents) -> dict[str, object]:
 
 
 def cost_names(contents: Contents) -> list[str]:
-    """Return the costs that the trials have, FLOPs first."""
+    """Return the costs that the trials have, those with limits first, and FLOPs before the others."""
     names = dict.fromkeys(name for trial in contents.trials for name in trial.costs)
-    return sorted(names, key=lambda name: name != "flops")
+    return sorted(names, key=lambda name: (name not in contents.limits, name != "flops"))
 
 
 def pareto_front(trials: Sequence[TrialRow], cost: str, limits: Limits, metric: Metric = ACCURACY) -> list[int]:
