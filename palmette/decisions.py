@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,15 @@ class Decisions:
         self._positions = {name: {v: i for i, v in enumerate(values)} for name, values in self._values.items()}
         self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
         self._conditional = any(decision.active_if for decision in decisions)
-        self._canonicals = [(e.names, lru_cache(CACHED)(e.canonical)) for e in self.equivalences]
+        self._canonicals = self._remembered()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs; caches do not travel."""
+        return {name: value for name, value in vars(self).items() if name != "_canonicals"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._canonicals = self._remembered()
 
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the allowed values of one decision, in option order."""
@@ -299,6 +308,9 @@ class Decisions:
                 f"space {self.space!r}: its architectures cannot be {what}, for its decisions constrain each other; "
                 "draw, mutate or cross them"
             )
+
+    def _remembered(self) -> list[tuple[tuple[str, ...], Callable[[tuple[Value, ...]], tuple[Value, ...]]]]:
+        return [(e.names, lru_cache(CACHED)(e.canonical)) for e in self.equivalences]
 
     @property
     def _short(self) -> bool:

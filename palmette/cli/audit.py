@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,10 @@ class AuditRun:
 
     run: Annotated[Path, tyro.conf.Positional]
     """The directory of a run."""
+    ray: str | None = None
+    """Networks are trained on a Ray cluster: HOST:PORT, auto, or local to start one."""
+    workers: int = 0
+    """With --ray: jobs at a time; 0 is as many as the cluster has CPUs."""
     audit: Annotated[AuditOptions, tyro.conf.arg(name="")] = field(default_factory=AuditOptions)
 
 
@@ -31,8 +35,11 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.cli.search import reopened
     from palmette.methods.search import audited
     from palmette.progress import Bars
+    from palmette.workers.cluster import Cluster
 
+    cluster = None if options.ray is None else Cluster(options.ray, workers=options.workers)
     with reopened(options.run, Bars()) as (job, method):
+        job = replace(job, cluster=cluster)
         trust = audited(job, method.search(job), method.retraining, options.audit)
     if trust is None:
         print("no audit was asked for; give --networks or --table")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from palmette.methods.job import Job, Method
     from palmette.progress import Progress
     from palmette.storage.run_directory import RunDirectory
+    from palmette.workers.cluster import Cluster
 
 M = TypeVar("M")
 
@@ -75,6 +76,12 @@ class Search(Generic[M]):
     """auto takes a GPU if there is one."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to PyTorch."""
+    ray: str | None = None
+    """Evaluate candidates and train those of the audit on a Ray cluster: HOST:PORT, auto, or local to start one."""
+    workers: int = 0
+    """With --ray: jobs at a time; 0 is as many as the cluster has CPUs."""
+    gpu_share: float = 0.0
+    """With --ray: of a GPU for each job."""
     options: Annotated[M, tyro.conf.arg(name="")]
     """Of the method."""
     audit: AuditOptions = field(default_factory=AuditOptions)
@@ -154,6 +161,7 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
         )
     if options.threads:
         torch.set_num_threads(options.threads)
+    cluster = _cluster(options)
     bounds = {name: text for name, text in vars(options.limits).items() if text is not None}
     device = chosen_device(options.device)
     data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
@@ -170,7 +178,7 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
         held(lambda: _directory(options)) as directory,
         opened(space, data, table, limits, directory=directory, seed=options.seed, progress=progress) as job,
     ):
-        yield job
+        yield replace(job, cluster=cluster)
 
 
 @contextmanager
@@ -204,7 +212,8 @@ def _directory(options: Search[Method]) -> RunDirectory:
     from palmette.storage.run_directory import RunDirectory, plain
 
     path = options.out or Path("runs") / f"{options.space}-{options.method}"
-    free = {"out", "resume", "threads", "optuna"}  # may differ when a run is continued; a URL may hold a password
+    free = {"out", "resume", "threads", "optuna", "ray", "workers", "gpu_share"}
+    # these may differ when a run is continued; the URL of Optuna may hold a password
     kept = {name: value for name, value in plain(options).items() if name not in free}
     return RunDirectory.open(path, kept) if options.resume else RunDirectory.create(path, kept)
 
@@ -225,6 +234,19 @@ def _watched(options: Search[Method], job: Job) -> Iterator[None]:
     target = target_of(job.run.path, options.optuna, None, ())
     with mirrored(job.run.path, job.space.decisions, target, job.progress.say):
         yield
+
+
+def _cluster(options: Search[Method]) -> Cluster | None:
+    from palmette.workers.cluster import Cluster
+
+    if options.ray is None:
+        if options.workers or options.gpu_share:
+            raise PalmetteError(
+                f"workers = {options.workers}, gpu_share = {options.gpu_share} were given without ray; "
+                "add --ray local, or leave them out"
+            )
+        return None
+    return Cluster(options.ray, workers=options.workers, gpu_share=options.gpu_share)
 
 
 def chosen_device(name: str) -> str:

@@ -27,6 +27,7 @@ from palmette.storage.journal import Journal
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.loop import Watch
 from palmette.training.recipe import Recipe
+from palmette.workers.cluster import Cluster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Job:
     curves: Curves
     seed: int
     progress: Progress
+    cluster: Cluster | None = None
+    """Whose workers evaluate candidates and train those of the audit; None: this process."""
 
     @property
     def counted(self) -> Costs:

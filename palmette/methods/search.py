@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from palmette.errors import DataError
 from palmette.evaluation.audit import affordable_trainings, audit, read_table, stratified
 from palmette.evaluation.from_scratch import from_scratch, train_alone
 from palmette.evaluation.outcomes import metric_of, outcomes
-from palmette.evaluation.score import score
+from palmette.evaluation.score import Metrics, score
+from palmette.evaluation.spread import trained_apart
 from palmette.evaluation.trust import Audit
 from palmette.methods.account import Best, headline, write_account
 from palmette.methods.job import Found, Job, Method, feasible_table, opened
@@ -184,19 +185,37 @@ def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Au
 
 def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> dict[Architecture, float]:
     """Train architectures spread over the ranking of the random arm; each finished one is kept in the journal."""
-    truth: dict[Architecture, float] = {}
+    architectures = stratified(job.journal.trials("random"), found.score, count)
+    keys = {architecture: f"audit/{recipe.epochs}/{architecture.id}" for architecture in architectures}
+    known = job.journal.records("audit/")
+    missing = [architecture for architecture, key in keys.items() if key not in known]
     with job.phase("audit: from scratch") as advance:
-        for architecture in stratified(job.journal.trials("random"), found.score, count):
-            key = f"audit/{recipe.epochs}/{architecture.id}"
-            known = job.journal.records(key).get(key)
-            if not isinstance(known, dict):
-                watch = job.watch(key, partial(_advance, advance, len(truth), count))
-                known = from_scratch(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
-                job.journal.record(key, known)
-                job.run.checkpoint(key).unlink(missing_ok=True)
-            metric = metric_of(job.data)
-            truth[architecture] = metric.gain(known[metric.name])
+        for architecture, found_now in _trained_one_by_one(job, missing, recipe, keys, advance):
+            known[keys[architecture]] = found_now
+            job.journal.record(keys[architecture], found_now)
+            job.run.checkpoint(keys[architecture]).unlink(missing_ok=True)
+    metric = metric_of(job.data)
+    truth = {}
+    for architecture, key in keys.items():
+        metrics = known[key]
+        assert isinstance(metrics, dict)
+        truth[architecture] = metric.gain(metrics[metric.name])
     return truth
+
+
+def _trained_one_by_one(
+    job: Job, architectures: Sequence[Architecture], recipe: Recipe, keys: Mapping[Architecture, str], advance: Advance
+) -> Iterator[tuple[Architecture, Metrics]]:
+    """Yield each architecture with its metrics after training from scratch, here or by the job's cluster."""
+    if job.cluster is not None:
+        ended = trained_apart(job.cluster, job.space, job.data, recipe, architectures, seed=job.seed)
+        for done, pair in enumerate(ended, start=1):
+            advance(done, len(architectures))
+            yield pair
+        return
+    for before, architecture in enumerate(architectures):
+        watch = job.watch(keys[architecture], partial(_advance, advance, before, len(architectures)))
+        yield architecture, from_scratch(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
 
 
 def _advance(advance: Advance, before: int, count: int, done: int, total: int) -> None:

@@ -13,6 +13,7 @@ from palmette.costs.limits import check_feasible
 from palmette.errors import PalmetteError
 from palmette.evaluation.inherited_text import inherited
 from palmette.evaluation.outcomes import metric_of
+from palmette.evaluation.spread import Spread
 from palmette.methods.job import Found, Job
 from palmette.sampling.uniform import UniformSampler
 from palmette.searches.driver import Arm, run_search
@@ -117,6 +118,8 @@ def run_arm(
             advance(done, evaluations)
 
         arm = Arm(name=name, seed=job.seed, evaluations=evaluations)
+        if job.cluster is not None:
+            evaluate = Spread(evaluate, job.cluster)
         return run_search(algorithm, evaluate, job.journal, arm=arm, costs=job.table, progress=show)
 
 

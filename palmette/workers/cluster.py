@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from palmette.errors import MissingExtraError, PalmetteError
@@ -36,6 +36,8 @@ class Cluster:
     gpu_share: float = 0.0
     """Of one GPU for each job, such as 0.25 for four jobs on it; 0 needs none."""
     retries: int = 2
+    _sent: dict[int, tuple[object, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """What workers were given to make jobs with, by its identity: it is sent once, however often it is run."""
 
     def __post_init__(self) -> None:
         if self.workers < 0 or self.retries < 0 or not 0 <= self.gpu_share <= 1:
@@ -51,7 +53,9 @@ class Cluster:
             return
         ray = _connected(self.address, self.workers)
         task = ray.remote(num_cpus=1, num_gpus=self.gpu_share, max_retries=self.retries)(_do)
-        common = [ray.put(make)]  # inside a list Ray passes the reference on, and a worker fetches it once
+        if id(make) not in self._sent:
+            self._sent[id(make)] = make, ray.put(make)
+        common = [self._sent[id(make)][1]]  # inside a list Ray passes the reference on, and a worker fetches it once
         running: dict[Any, int] = {}
         position = 0
         while position < len(jobs) or running:
@@ -60,6 +64,12 @@ class Cluster:
                 position += 1
             for done in ray.wait(list(running), num_returns=1)[0]:
                 yield running.pop(done), _result(ray, done)
+
+    def size(self) -> int:
+        """Return how many jobs are done at a time."""
+        ray = _connected(self.address, self.workers)
+        cpus = max(1, int(ray.cluster_resources().get("CPU", 0)))
+        return min(self.workers or cpus, cpus)
 
     def _places(self, ray: Any) -> int:
         return self.workers or WAITING * max(1, int(ray.cluster_resources().get("CPU", 0)))
