@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from palmette.errors import ArchitectureError
 
@@ -21,46 +20,59 @@ Value = str | int | tuple[str, ...]
 """What a decision can be set to: an option's name, an integer, or a sorted tuple of option names."""
 
 
-@dataclass(frozen=True)
+FEW = 24
+"""Of so many values, the one that is wanted is found as fast by looking at each, without a dictionary to keep."""
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
-    """A value for every active decision of the named space, in the space's decision order."""
+    """A value for every active decision of the named space, in the space's decision order.
+
+    A search of a million architectures keeps them all, so each is small.
+    """
 
     space: str
     values: tuple[tuple[str, Value], ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Computed once: searches look every architecture up many times."""
+    _mapping: dict[str, Value] | None = field(init=False, repr=False, compare=False, default=None)
+    """Of many values, once one was asked for."""
 
-    @cached_property
-    def _mapping(self) -> dict[str, Value]:
-        return dict(self.values)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.space, self.values)))
 
     def __getitem__(self, decision: str) -> Value:
-        return self._mapping[decision]
+        if len(self.values) > FEW:
+            if self._mapping is None:
+                object.__setattr__(self, "_mapping", dict(self.values))
+            assert self._mapping is not None
+            return self._mapping[decision]
+        for name, value in self.values:
+            if name == decision:
+                return value
+        raise KeyError(decision)
 
     def __hash__(self) -> int:
         return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        """Computed once: searches look every architecture up many times."""
-        return hash((self.space, self.values))
 
     def __reduce__(self) -> tuple[type[Architecture], tuple[str, tuple[tuple[str, Value], ...]]]:
         return Architecture, (self.space, self.values)  # hashes of text differ between processes, so they stay behind
 
     def __contains__(self, decision: str) -> bool:
-        return decision in self._mapping
+        return any(name == decision for name, _ in self.values)
 
     def as_dict(self) -> dict[str, Value]:
         """Return a new ``{decision: value}`` dictionary."""
         return dict(self.values)
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Ten hexadecimal digits that are the same for equal architectures on every machine."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:10]
 
     def to_json(self) -> str:
         """Return one line of JSON that ``from_json`` reads back to an equal architecture."""
-        return json.dumps({"palmette_architecture": SCHEMA_VERSION, "space": self.space, "values": self._mapping})
+        return json.dumps({"palmette_architecture": SCHEMA_VERSION, "space": self.space, "values": dict(self.values)})
 
     @staticmethod
     def from_json(text: str) -> Architecture:

@@ -63,6 +63,8 @@ class Decisions:
         self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
         self._conditional = any(decision.active_if for decision in decisions)
         self._canonicals = self._remembered()
+        self._pairs: dict[tuple[str, Value], tuple[str, Value]] = {}
+        """Every decision with each of its values once, for all architectures to hold."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy in another process needs; caches do not travel."""
@@ -323,7 +325,8 @@ class Decisions:
         for names, canonical in self._canonicals:
             group = tuple([values[name] for name in names])
             values.update(zip(names, canonical(group), strict=True))
-        return Architecture(self.space, tuple(values.items()))
+        pairs = self._pairs if self.grammar is None else {}
+        return Architecture(self.space, tuple([pairs.setdefault(pair, pair) for pair in values.items()]))
 
     def _checked(self, name: str, values: Mapping[str, Value]) -> Value:
         if name not in values:

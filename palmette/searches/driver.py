@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from palmette.architecture import Architecture
-from palmette.searches.trial import SearchAlgorithm, Trial
+from palmette.searches.trial import Numbers, SearchAlgorithm, Trial
 
 Evaluate = Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]]
 """The metrics of several distinct architectures, in their order; must not depend on what is evaluated with them."""
@@ -60,7 +60,7 @@ def run_search(
     Architectures that the journal has under any arm are not evaluated again: their metrics are reused.
     """
     everything = journal.trials()
-    known = {trial.architecture: trial.metrics for trial in everything}
+    elsewhere = {trial.architecture: trial.metrics for trial in everything if trial.arm != arm.name}
     history = [trial for trial in everything if trial.arm == arm.name]
     if progress is not None and history:
         progress(history)
@@ -69,10 +69,11 @@ def run_search(
         proposals = algorithm.propose(history, count, generation_generator(arm, len(history))) if count else []
         if not proposals:
             return history
-        known |= _evaluated([a for a in dict.fromkeys(proposals) if a not in known], evaluate)
+        known = _evaluated([a for a in dict.fromkeys(proposals) if a not in elsewhere], evaluate)
+        known |= {a: elsewhere[a] for a in proposals if a in elsewhere}
         generation = history[-1].generation + 1 if history else 0
         trials = [
-            Trial(len(everything) + i, generation, arm.name, a, known[a], _floats(costs(a)))
+            Trial(len(everything) + i, generation, arm.name, a, known[a], Numbers.of(costs(a)))
             for i, a in enumerate(proposals)
         ]
         journal.append(trials)
@@ -95,9 +96,4 @@ def _most(arm: Arm, trials: int) -> int:
 
 def _evaluated(new: Sequence[Architecture], evaluate: Evaluate) -> dict[Architecture, Mapping[str, float]]:
     metrics = evaluate(new) if new else []
-    return {architecture: _floats(one) for architecture, one in zip(new, metrics, strict=True)}
-
-
-def _floats(numbers: Mapping[str, float]) -> dict[str, float]:
-    """Return plain floats, exactly as the journal gives them back."""
-    return {name: float(number) for name, number in numbers.items()}
+    return {architecture: Numbers.of(one) for architecture, one in zip(new, metrics, strict=True)}

@@ -7,16 +7,47 @@ architectures and numbers, never supernets, files or devices.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from palmette.architecture import Architecture
 
 
-@dataclass(frozen=True)
+class Numbers(Mapping[str, float]):
+    """Floats by name, as small as they can be: the names are held once for all trials that have the same."""
+
+    __slots__ = ("_names", "_numbers")
+    _held: ClassVar[dict[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def __init__(self, names: tuple[str, ...], numbers: tuple[float, ...]) -> None:
+        self._names = self._held.setdefault(names, names)
+        self._numbers = numbers
+
+    @staticmethod
+    def of(numbers: Mapping[str, float]) -> Numbers:
+        """Return plain floats, exactly as the journal gives them back."""
+        return Numbers(tuple(numbers), tuple([float(number) for number in numbers.values()]))
+
+    def __getitem__(self, name: str) -> float:
+        for position, known in enumerate(self._names):
+            if known == name:
+                return self._numbers[position]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One evaluated architecture."""
 

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from palmette.architecture import Architecture
 from palmette.errors import StorageError
-from palmette.searches.trial import Trial
+from palmette.searches.trial import Numbers, Trial
 from palmette.storage.typed import typed
 
 SCHEMA_VERSION = 1
@@ -213,8 +213,8 @@ def _trial(number: object, generation: object, arm: object, architecture: str, m
         typed(int, generation, where="generation"),
         typed(str, arm, where="arm"),
         Architecture.from_json(architecture),
-        typed(numbers, json.loads(metrics), where="metrics"),
-        typed(numbers, json.loads(costs), where="costs"),
+        Numbers.of(typed(numbers, json.loads(metrics), where="metrics")),
+        Numbers.of(typed(numbers, json.loads(costs), where="costs")),
     )
 
 
