@@ -146,4 +146,4 @@ def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: 
 def _row(job: Job, trial: Trial) -> TrialRow:
     code = job.space.decisions.code(trial.architecture)
     architecture = trial.architecture.to_json()
-    return TrialRow(code, architecture, trial.arm, trial.generation, trial.metrics, trial.costs)
+    return TrialRow(code, architecture, trial.arm, trial.generation, dict(trial.metrics), dict(trial.costs))
