@@ -5,7 +5,7 @@ drawn at random, by the same recipe. ``darts``: the mixture, first order, 3 seed
 RNN with as many parameters. Validation perplexities; test text is not read. ``results/penn_treebank.md`` has the
 figures. Full settings are in ``recipes/recurrent.py``.
 
-    python benchmarks/penn_treebank.py enas --data ../shared/data/ptb
+    python benchmarks/penn_treebank.py enas --data ../shared/data/ptb --out RUNS.json  # goes on where it ended
     python benchmarks/penn_treebank.py darts --data ../shared/data/ptb
 """
 
@@ -16,9 +16,11 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +43,7 @@ from palmette.relaxations.softmax import softmax
 from palmette.sampling.options import PolicyGradientOptions
 from palmette.space import Space, called
 from palmette.spaces.recurrent_cell import CellSpace, darts_cells, enas_cells
+from palmette.storage.atomic import write_text
 from palmette.storage.run_directory import RunDirectory
 from palmette.supernets.architecture_parameters import ArchitectureParameters
 from palmette.training.alternating import Learner, Turn, adam, alternately, held_out_steps
@@ -48,6 +51,7 @@ from palmette.training.loop import Updates, Watch, train, train_by
 from palmette.training.recipe import ArchitectureRecipe, Recipe
 from palmette.training.steps import Pass
 
+T = TypeVar("T", str, float)
 SPLITS = Splits(train=30_000, validation=6_000, test=6_000, words=1000)
 DROPOUT = Dropout(inputs=0.1, outputs=0.1)
 CELLS = CellSpace(nodes=6, hidden=64, dropout=DROPOUT)
@@ -59,7 +63,7 @@ ENAS_CELLS = CellSpace(nodes=4, hidden=64, limit=1.0, init_range=0.1, dropout=DR
 ENAS_RECIPE = replace(RECIPE, epochs=5, bptt=20, schedule="cosine")
 """Of cells alone."""
 ENAS_METHOD = ENAS(
-    training=replace(ENAS_RECIPE, epochs=12),
+    training=replace(ENAS_RECIPE, epochs=16, lr=10.0),
     controller_training=ArchitectureRecipe(
         lr=0.01,
         betas=(0.9, 0.999),
@@ -68,9 +72,9 @@ ENAS_METHOD = ENAS(
         bptt=20,
         cadence="epoch",
         steps=10,
-        warmup_epochs=2,
+        warmup_epochs=4,
     ),
-    policy=PolicyGradientOptions(samples=16, baseline_decay=0.9, entropy=0.02, entropy_steps=100),
+    policy=PolicyGradientOptions(samples=16, baseline_decay=0.9, entropy=0.02, entropy_steps=120),
     derived=30,
     rank_by="loss",
 )
@@ -90,34 +94,53 @@ def main() -> None:
     print(
         f"{len(data.train):,} words of train, {len(data.validation):,} of validation, {len(data.classes):,} different"
     )
-    result = enas(data, options.seeds) if options.part == "enas" else darts(data, options.seeds)
+    if options.part == "enas":
+        enas(data, options.seeds, Kept(options.out))
+        return
+    result = darts(data, options.seeds)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1))
 
 
-def enas(data: Corpus, seeds: Sequence[int]) -> Mapping[str, object]:
+class Kept:
+    """What was computed before, by name, in a file if there is one."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.runs: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
+
+    def __call__(self, name: str, compute: Callable[[], T]) -> T:
+        if name not in self.runs:
+            self.runs[name] = compute()
+            if self.file:
+                write_text(self.file, json.dumps(self.runs, indent=1) + "\n")
+        print(f"{name}: {self.runs[name]}", flush=True)
+        return self.runs[name]  # type: ignore[no-any-return]
+
+
+def enas(data: Corpus, seeds: Sequence[int], kept: Kept) -> None:
     """Compare derived cells with random ones, trained alike."""
-    space = enas_cells(len(data.classes), CELLS)
-    derived, random = [], []
+    space = enas_cells(len(data.classes), ENAS_CELLS)
+
+    def trained(code: str, seed: int) -> float:
+        architecture = space.decisions.parse(code)
+        compute = partial(alone, space, architecture, data, seed=seed, recipe=ENAS_RECIPE)
+        return kept(f"cell {code}, seed {seed}, alone", compute)
+
+    drawn = [space.decisions.sample(np.random.default_rng([number, 99])) for number in range(RANDOM_CELLS)]
+    random = [trained(space.decisions.code(cell), number % len(SEEDS)) for number, cell in enumerate(drawn)]
+    derived = []
     for seed in seeds:
-        began = time.monotonic()
-        found = enas_search(space, data, seed)
-        derived.append(alone(space, found, data, seed))
-        code = space.decisions.code(found)
-        print(f"seed {seed}: derived {code}, {derived[-1]:.2f}, {time.monotonic() - began:.0f} s", flush=True)
-    for number in range(RANDOM_CELLS):
-        drawn = space.decisions.sample(np.random.default_rng([number, 99]))
-        random.append(alone(space, drawn, data, number % len(SEEDS)))
-        print(f"random cell {space.decisions.code(drawn)}: {random[-1]:.2f}", flush=True)
+        code = kept(f"search, seed {seed}", partial(enas_search, space, data, seed))
+        derived.append(trained(code, seed))
     low, high = welch(random, derived)
     gain = float(np.mean(random) - np.mean(derived))
     print(f"random {np.mean(random):.2f} (standard deviation {np.std(random, ddof=1):.2f})")
     print(f"enas on Penn Treebank: {gain:.2f} below the mean of random cells (95% interval {low:.2f} to {high:.2f})")
-    return {"derived": derived, "random": random, "interval": [low, high]}
 
 
-def enas_search(space: Space, data: Corpus, seed: int) -> Architecture:
-    """Search as ``palmette search --method enas`` does, show what was learned, and return what is derived."""
+def enas_search(space: Space, data: Corpus, seed: int) -> str:
+    """Search as ``palmette search --method enas`` does, show what was learned, and return the code that is derived."""
     table = feasible_table(space, data, Limits({}), seed=seed)
     with tempfile.TemporaryDirectory() as path:
         directory = RunDirectory.open(Path(path), {"method": "enas"})
@@ -129,7 +152,7 @@ def enas_search(space: Space, data: Corpus, seed: int) -> Architecture:
         tenths = curves[name][:: -(-len(curves[name]) // 10)]
         print(f"  {name}, by tenths of the search: {' '.join(f'{value:.3f}' for _, value in tenths)}")
     print(f"  {len(shared)} different cells drawn, shared perplexity {min(shared):.1f} to {max(shared):.1f}")
-    return found.best
+    return space.decisions.code(found.best)
 
 
 def darts(data: Corpus, seeds: Sequence[int]) -> Mapping[str, object]:
@@ -179,9 +202,9 @@ def darts_search(space: Space, data: Corpus, seed: int) -> Architecture:
     return space.mixtures.strongest({name: w.tolist() for name, w in parameters.probabilities().items()})
 
 
-def alone(space: Space, architecture: Architecture, data: Corpus, seed: int) -> float:
+def alone(space: Space, architecture: Architecture, data: Corpus, seed: int, recipe: Recipe = RECIPE) -> float:
     """Return the validation perplexity of a cell trained alone."""
-    return from_scratch(space, architecture, data, RECIPE, seed=seed, watch=Watch())["perplexity"]
+    return from_scratch(space, architecture, data, recipe, seed=seed, watch=Watch())["perplexity"]
 
 
 def tanh_rnn(data: Corpus, size: int, rate: float, seed: int) -> float:
