@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,46 +18,28 @@ import numpy as np
 from scipy import stats
 from true_accuracies import Table, everything
 
-from palmette.searches.evolution import Evolution, EvolutionOptions
-from palmette.searches.nsga2 import NSGA2, NSGA2Options
-from palmette.searches.predictor import PredictorOptions, PredictorSearch, Regressor, cross_validated
-from palmette.searches.random import RandomSearch, RandomSearchOptions
-from palmette.searches.trial import SearchAlgorithm, Trial
+from palmette.comparison.named_searches import named_search
+from palmette.searches.predictor import Regressor, cross_validated
 
+SEARCHES = {
+    "random": "random",
+    "evolution (SPOS)": "evolution",
+    "NSGA-II, accuracy": "nsga2:accuracy",
+    "NSGA-II, accuracy and flops": "nsga2:accuracy+flops",
+    "predictor, ridge": "predictor:ridge",
+    "predictor, gradient-boosting": "predictor:gradient-boosting",
+    "predictor, gaussian-process": "predictor:gaussian-process",
+}
+"""As ``palmette compare --searches`` names them, by their name in the table."""
 EVALUATIONS, SEEDS, AT = 500, 20, (100, 200, 500)
 REGRESSORS: tuple[Regressor, ...] = ("ridge", "gradient-boosting", "gaussian-process")
 COLOURS = ("#6b7280", "#c2410c", "#1d4ed8", "#7c3aed", "#15803d", "#0e7490", "#be185d")
 
 
-def accuracy(trial: Trial) -> float:
-    return trial.metrics["accuracy"]
-
-
-def searches(table: Table) -> dict[str, Callable[[], SearchAlgorithm]]:
-    """Return a maker of every search by its name in the table."""
-    decisions = table.decisions
-    bred = EvolutionOptions(population=20, generations=24, mutants=10, crossovers=10)
-    made: dict[str, Callable[[], SearchAlgorithm]] = {
-        "random": lambda: RandomSearch(decisions, everything, RandomSearchOptions()),
-        "evolution (SPOS)": lambda: Evolution(decisions, everything, accuracy, bred),
-        "NSGA-II, accuracy": lambda: NSGA2(
-            decisions, everything, NSGA2Options(objectives=("accuracy",), population=20, generations=24)
-        ),
-        "NSGA-II, accuracy and flops": lambda: NSGA2(
-            decisions, everything, NSGA2Options(population=20, generations=24)
-        ),
-    }
-    for regressor in REGRESSORS:
-        options = PredictorOptions(regressor=regressor)
-        made[f"predictor, {regressor}"] = lambda o=options: PredictorSearch(decisions, everything, accuracy, o)  # type: ignore[misc]
-    return made
-
-
 def main() -> None:
-    warnings.simplefilter("ignore")  # of the Gaussian process about bounds of its kernel
     table = Table.named_on_the_command_line()
     best = 100 * (1 - min(error for error, _ in table.points.values()))
-    curves = {name: _curves(table, make) for name, make in searches(table).items()}
+    curves = {name: _curves(table, search) for name, search in SEARCHES.items()}
     rows = {name: [_interval(curve[:, n - 1]) for n in AT] for name, curve in curves.items()}
     lines = [f"| search | {' | '.join(f'{n} evaluations' for n in AT)} |", "|---" * (len(AT) + 1) + "|"]
     lines += [f"| {name} | {' | '.join(f'{m:.3f} ± {h:.3f}' for m, h in row)} |" for name, row in rows.items()]
@@ -72,9 +52,10 @@ def main() -> None:
     print(f"searches better than random at {AT}: {sum(better)} of {len(better)} (target {len(better)})")
 
 
-def _curves(table: Table, make: Callable[[], SearchAlgorithm]) -> np.ndarray:
+def _curves(table: Table, search: str) -> np.ndarray:
     """Return the best accuracy so far in percent, ``[seeds, evaluations]``."""
-    errors = [table.search(make(), seed, EVALUATIONS)[:, 0] for seed in range(SEEDS)]
+    made = [named_search(search, table.decisions, everything, evaluations=EVALUATIONS) for _ in range(SEEDS)]
+    errors = [table.search(algorithm, seed, EVALUATIONS)[:, 0] for seed, algorithm in enumerate(made)]
     return np.array([100 * (1 - np.minimum.accumulate(error)) for error in errors])
 
 

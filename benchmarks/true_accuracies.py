@@ -10,24 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from palmette.architecture import Architecture
-from palmette.searches.driver import Arm, run_search
-from palmette.searches.trial import SearchAlgorithm, Trial
+from palmette.searches.driver import Arm, Memory, run_search
+from palmette.searches.trial import SearchAlgorithm
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[Trial] = []
-
-    def trials(self) -> list[Trial]:
-        return list(self.rows)
-
-    def append(self, trials: Sequence[Trial]) -> None:
-        self.rows += trials
 
 
 class Table:

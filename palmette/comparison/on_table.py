@@ -27,7 +27,7 @@ from palmette.comparison.named_searches import named_search
 from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
 from palmette.progress import Advance
-from palmette.searches.driver import Arm, run_search
+from palmette.searches.driver import Arm, Memory, run_search
 from palmette.searches.trial import SearchAlgorithm, Trial
 from palmette.storage.journal import Journal
 from palmette.workers.pool import Failure, Pool
@@ -86,19 +86,6 @@ class Table:
 
 Results = Mapping[SearchJob, Mapping[str, Any]]
 """What ``do_job`` gave, by job."""
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[Trial] = []
-
-    def trials(self) -> list[Trial]:
-        return list(self.rows)
-
-    def append(self, trials: Sequence[Trial]) -> None:
-        self.rows += trials
 
 
 def do_job(table: Table, job: SearchJob) -> dict[str, Any]:

@@ -36,6 +36,19 @@ class Trials(Protocol):
         ...
 
 
+class Memory:
+    """A journal in memory, for searches that cost nothing to do again."""
+
+    def __init__(self) -> None:
+        self.rows: list[Trial] = []
+
+    def trials(self) -> list[Trial]:
+        return list(self.rows)
+
+    def append(self, trials: Sequence[Trial]) -> None:
+        self.rows += trials
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """One search of a run: its name in the journal, its randomness and its budget."""

@@ -10,22 +10,9 @@ import numpy as np
 from palmette.architecture import Architecture
 from palmette.costs.complexity import CostTable
 from palmette.evaluation.audit import read_table
-from palmette.searches.driver import Arm, run_search
+from palmette.searches.driver import Arm, Memory, run_search
 from palmette.searches.trial import SearchAlgorithm, Trial
 from palmette.spaces.nas_bench_macro import nas_bench_macro
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[Trial] = []
-
-    def trials(self) -> list[Trial]:
-        return list(self.rows)
-
-    def append(self, trials: Sequence[Trial]) -> None:
-        self.rows += trials
 
 
 class Macro:

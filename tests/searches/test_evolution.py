@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from known import Memory
 
 from palmette.architecture import Architecture
 from palmette.decision import Categorical
 from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
-from palmette.searches.driver import Arm, run_search
+from palmette.searches.driver import Arm, Memory, run_search
 from palmette.searches.evolution import Evolution, EvolutionOptions
 from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import SearchAlgorithm, Trial, best_first

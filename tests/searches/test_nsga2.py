@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known import Macro, Memory
+from known import Macro
 
 from palmette.architecture import Architecture
 from palmette.decision import Categorical
 from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
-from palmette.searches.driver import Arm, run_search
+from palmette.searches.driver import Arm, Memory, run_search
 from palmette.searches.nsga2 import FIRSTS, MATES, NSGA2, NSGA2Options, couples, survivors
 from palmette.searches.pareto import hypervolume
 from palmette.searches.random import RandomSearch, RandomSearchOptions

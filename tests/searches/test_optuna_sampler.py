@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from palmette.architecture import Architecture
-from palmette.comparison.on_table import Memory
 from palmette.decision import Categorical, Integer, Subset
 from palmette.decisions import Decisions
 from palmette.errors import MissingExtraError, PalmetteError
-from palmette.searches.driver import Arm, run_search
+from palmette.searches.driver import Arm, Memory, run_search
 from palmette.searches.optuna_sampler import OptunaOptions, OptunaSearch
 from palmette.searches.optuna_trials import distributions, frozen, parameters, value_of
 from palmette.searches.trial import Trial

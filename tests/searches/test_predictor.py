@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from known import Macro, Memory
+from known import Macro
 from scipy import stats
 
 from palmette.architecture import Architecture
 from palmette.decision import Categorical
 from palmette.decisions import Decisions
 from palmette.errors import PalmetteError
-from palmette.searches.driver import Arm, run_search
+from palmette.searches.driver import Arm, Memory, run_search
 from palmette.searches.predictor import Predictor, PredictorOptions, PredictorSearch, Regressor, cross_validated
 from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import Trial
