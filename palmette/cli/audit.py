@@ -26,6 +26,8 @@ class AuditRun:
     """Networks are trained on a Ray cluster: HOST:PORT, auto, or local to start one."""
     workers: int = 0
     """With --ray: jobs at a time; 0 is as many as the cluster has CPUs."""
+    gpu_share: float = 0.0
+    """With --ray: of a GPU for each job, such as 0.25 for four on it."""
     audit: Annotated[AuditOptions, tyro.conf.arg(name="")] = field(default_factory=AuditOptions)
 
 
@@ -37,7 +39,9 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.progress import Bars
     from palmette.workers.cluster import Cluster
 
-    cluster = None if options.ray is None else Cluster(options.ray, workers=options.workers)
+    cluster = (
+        None if options.ray is None else Cluster(options.ray, workers=options.workers, gpu_share=options.gpu_share)
+    )
     with reopened(options.run, Bars()) as (job, method):
         job = replace(job, cluster=cluster)
         trust = audited(job, method.search(job), method.retraining, options.audit)
