@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SKIP = "skip connection"
+"""The operation of what is only joined to a node's output."""
+
 
 @dataclass(frozen=True)
 class Read:

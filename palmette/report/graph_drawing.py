@@ -1,7 +1,8 @@
 """A cell drawn as a graph: inputs on the left, the output on the right, in between each node right of all it reads.
 
 A node is a card with one line for each input, the operation and where it is from; curves lead there, in the colour of
-the operation. One SVG that needs nothing around it.
+the operation. Where there are so many skip connections that nobody could follow their curves, cards name their sources
+instead. One SVG that needs nothing around it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from palmette.graphs import Graph
+from palmette.graphs import SKIP, Graph
 from palmette.report.palette import FAINT_INK, INK, LINE, series
 from palmette.report.wording import escape
 
@@ -21,6 +22,8 @@ _OUTPUT = "\0output"
 """The name of the last card, which no node has."""
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _PLAIN = "#8b97a5"
+_MOST_READS = 60
+"""With more in a graph, skip connections are told in words."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,12 @@ class _Card:
     lines: Sequence[tuple[str, str]]
     """``(source, operation)``, without an operation where the source is only handed on."""
     column: int
+    named: Sequence[str] = ()
+    """Sources of further skip connections, which no curve leads to."""
 
     @property
     def height(self) -> float:
-        return _HEAD + _FOOT + _LINE * len(self.lines) if self.lines else _HEAD + 4
+        return _HEAD + _FOOT + _LINE * (len(self.lines) + len(self.named)) if self.lines else _HEAD + 4
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,12 @@ def draw_graphs(graphs: Sequence[Graph]) -> str:
 def _cards(graph: Graph) -> dict[str, _Card]:
     """Return the cards by name, each in the column after the last one that it reads from."""
     cards = {name: _Card(name, (), 0) for name in graph.inputs}
+    in_words = {SKIP} if sum(len(node.reads) for node in graph.nodes) > _MOST_READS else set()
     for node in graph.nodes:
         column = 1 + max((cards[read.source].column for read in node.reads), default=0)
-        cards[node.name] = _Card(node.name, [(read.source, read.operation) for read in node.reads], column)
+        lines = [(read.source, read.operation) for read in node.reads if read.operation not in in_words]
+        named = [read.source for read in node.reads if read.operation in in_words]
+        cards[node.name] = _Card(node.name, lines, column, named)
     last = 1 + max(card.column for card in cards.values())
     return cards | {_OUTPUT: _Card("output", [(name, "") for name in graph.output], last)}
 
@@ -164,7 +172,8 @@ def _curve(points: Sequence[tuple[float, float]], colour: str) -> str:
 
 def _drawn(card: _Card, place: tuple[float, float], colours: Mapping[str, str]) -> str:
     fill = "#ffffff" if card.lines else "#f6f8fa"
-    rows = "".join(_row(i, source, operation, colours) for i, (source, operation) in enumerate(card.lines))
+    lines = [*card.lines, *((f"skip from {source}", "") for source in card.named)]
+    rows = "".join(_row(i, source, operation, colours) for i, (source, operation) in enumerate(lines))
     middle = 17 if card.lines else card.height / 2 + 4
     return (
         f'<g class="node" transform="translate({place[0]} {place[1]})">'

@@ -10,7 +10,7 @@ import torch
 from palmette.architecture import Architecture
 from palmette.decision import Node as Described
 from palmette.decisions import Decisions
-from palmette.graphs import Graph, Node, Read
+from palmette.graphs import SKIP, Graph, Node, Read
 from palmette.space import Space, slots
 
 
@@ -64,6 +64,5 @@ def _graph(name: str, decisions: Decisions, architecture: Architecture, group: S
     return Graph(name, inputs, tuple(nodes), output, tuple(operations))
 
 
-SKIP = "skip connection"
 INPUT = "input"
 """Stands for what is given to a graph whose every node is described by decisions."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from palmette.blocks.convolution import conv_bn
 from palmette.blocks.factorized_reduce import FactorizedReduce
 from palmette.blocks.separable import relu_conv_bn
-from palmette.graphs import Graph, Node, Read
+from palmette.graphs import SKIP, Graph, Node, Read
 
 INPUTS = 2
 """Of a cell: the outputs of the two cells before it are its nodes 0 and 1."""
@@ -41,9 +41,7 @@ class MacroScript:
         names = ("stem", *(f"layer {i}" for i in range(1, 1 + len(self.operations))))
         kernels = ("conv 3x3", "conv 3x3", "conv 5x5", "conv 5x5")
         layers = [
-            Node(
-                names[i], (Read(names[i - 1], kernels[operation]), *(Read(names[j], "skip connection") for j in skips))
-            )
+            Node(names[i], (Read(names[i - 1], kernels[operation]), *(Read(names[j], SKIP) for j in skips)))
             for i, (operation, skips) in enumerate(zip(self.operations, self.skips, strict=True), start=1)
         ]
         return [Graph("network", names[:1], tuple(layers), names[-1:], ("conv 3x3", "conv 5x5"))]

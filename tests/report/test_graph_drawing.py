@@ -14,10 +14,10 @@ from palmette.architecture import Architecture
 from palmette.decision import Categorical, Subset
 from palmette.decision import Node as Described
 from palmette.decisions import Decisions
-from palmette.graphs import Graph, Node, Read
+from palmette.graphs import SKIP, Graph, Node, Read
 from palmette.report.contents import read_contents
 from palmette.report.graph_drawing import draw_graph, draw_graphs
-from palmette.report.graphs import SKIP, from_nodes, graphs
+from palmette.report.graphs import from_nodes, graphs
 from palmette.report.page import render
 from palmette.spaces.darts import darts_small
 from palmette.spaces.darts_genotypes import GENOTYPES
@@ -175,6 +175,15 @@ def test_the_released_networks_of_enas_are_drawn_as_their_scripts_say() -> None:
         Read("cell before the last", "separable 3x3"),
     )
     assert reduction.output == ("node 2", "node 4", "node 5", "node 6")
+
+
+def test_where_skip_connections_are_many_they_are_told_in_words_without_curves() -> None:
+    (network,) = RELEASED["enas-macro-released"].graphs()
+    drawing = ElementTree.fromstring(draw_graph(network))
+    assert len(list(drawing.iter(f"{SVG}path"))) == 24 + 1  # what each layer reads first, and the output
+    shown = [text.text or "" for text in drawing.iter(f"{SVG}text")]
+    assert sum(text.startswith("skip from ") for text in shown) == 98
+    assert "skip from layer 18" in shown
 
 
 def test_a_space_without_cells_has_no_graphs() -> None:
