@@ -93,7 +93,7 @@ def read_run(path: Path) -> FinishedRun:
 def seconds_of(path: Path, method: str) -> float:
     """Return how long the run in a directory searched: supernet and evaluations, no random search, no retraining."""
     with Journal(path / "trials.sqlite", read_only=True) as journal:
-        seconds = {name.removeprefix("seconds/"): value for name, value in journal.records("seconds/").items()}
+        seconds = {name.removeprefix("seconds/"): value for name, value in journal.records("seconds/", float).items()}
     if method == RANDOM:
         return float(str(seconds.get("random", 0.0)))
     searching = [v for name, v in seconds.items() if name not in DECIDING and not name.startswith("audit")]

@@ -110,7 +110,7 @@ def _cost(job: Job, found: Found) -> dict[str, float]:
 
 def _contents(job: Job, method: Method, best: Best, trust: Audit | None, lines: tuple[str, ...]) -> Contents:
     decisions = job.space.decisions
-    seconds = {key.removeprefix("seconds/"): value for key, value in job.journal.records("seconds/").items()}
+    seconds = {key.removeprefix("seconds/"): value for key, value in job.journal.records("seconds/", float).items()}
     curves = [
         Curve(phase, name, [step for step, _ in points], [value for _, value in points])
         for phase in job.journal.phases()

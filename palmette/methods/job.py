@@ -16,7 +16,7 @@ from palmette.costs.complexity import CostTable
 from palmette.costs.counted import Costs, CountedCosts, cost_table
 from palmette.costs.limits import Limits, SummedCosts, check_feasible
 from palmette.data.text import Data
-from palmette.errors import ArchitectureError
+from palmette.errors import ArchitectureError, StorageError
 from palmette.evaluation.score import Metrics
 from palmette.progress import Advance, Progress
 from palmette.report.contents import Picture
@@ -81,8 +81,7 @@ class Job:
             with self.progress.phase(name) as advance:
                 yield advance
         finally:
-            before = self.journal.records("seconds/").get(f"seconds/{name}", 0.0)
-            assert isinstance(before, float)
+            before = self.journal.records("seconds/", float).get(f"seconds/{name}", 0.0)
             self.journal.record(f"seconds/{name}", before + time.monotonic() - began)
 
     def watch(self, phase: str, advance: Advance) -> Watch:
@@ -129,8 +128,13 @@ def opened(
     seed: int,
     progress: Progress,
 ) -> Iterator[Job]:
-    """Yield the job in a run directory, which is released at the end."""
+    """Yield the job in a run directory, which is released at the end.
+
+    Raises:
+        StorageError: the run's journal is damaged, or holds architectures of another space.
+    """
     with directory, Journal(directory.trials) as journal:
+        _check(journal, space)
         curves = Curves(journal, directory.events)
         try:
             yield Job(
@@ -146,6 +150,20 @@ def opened(
             )
         finally:
             curves.close()
+
+
+def _check(journal: Journal, space: Space) -> None:
+    """Raise StorageError for a trial whose architecture the space does not have."""
+    for trial in journal.trials():
+        try:
+            known = space.decisions.check(trial.architecture) == trial.architecture
+            why = "it is another code of a network that has one already"
+        except ArchitectureError as error:
+            known, why = False, str(error)
+        if not known:
+            raise StorageError(
+                f"{journal.path}: trial {trial.number} is of another space ({why}); restore a copy or start a new run"
+            )
 
 
 @dataclass(frozen=True)

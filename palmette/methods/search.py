@@ -187,20 +187,15 @@ def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> d
     """Train architectures spread over the ranking of the random arm; each finished one is kept in the journal."""
     architectures = stratified(job.journal.trials("random"), found.score, count)
     keys = {architecture: f"audit/{recipe.epochs}/{architecture.id}" for architecture in architectures}
-    known = job.journal.records("audit/")
-    missing = [architecture for architecture, key in keys.items() if key not in known]
+    metric = metric_of(job.data)
+    known = job.journal.records(f"audit/{recipe.epochs}/", Mapping[str, float])
+    missing = [architecture for architecture, key in keys.items() if metric.name not in known.get(key, {})]
     with job.phase("audit: from scratch") as advance:
         for architecture, found_now in _trained_one_by_one(job, missing, recipe, keys, advance):
             known[keys[architecture]] = found_now
             job.journal.record(keys[architecture], found_now)
             job.run.checkpoint(keys[architecture]).unlink(missing_ok=True)
-    metric = metric_of(job.data)
-    truth = {}
-    for architecture, key in keys.items():
-        metrics = known[key]
-        assert isinstance(metrics, dict)
-        truth[architecture] = metric.gain(metrics[metric.name])
-    return truth
+    return {architecture: metric.gain(known[key][metric.name]) for architecture, key in keys.items()}
 
 
 def _trained_one_by_one(

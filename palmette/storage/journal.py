@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from palmette.architecture import Architecture
 from palmette.errors import StorageError
@@ -107,12 +108,18 @@ class Journal:
         """Add a phase's result, anything JSON can hold, under a key such as ``audit/03``."""
         self._insert("INSERT INTO records (key, json) VALUES (?, ?)", [(key, json.dumps(value))])
 
-    def records(self, prefix: str = "") -> dict[str, object]:
-        """Return the results whose key starts with ``prefix``, in the order they came; of a repeated key the last."""
+    def records(self, prefix: str = "", kind: Any = object) -> dict[str, Any]:
+        """Return the results whose key starts with ``prefix``, in the order they came; of a repeated key the last.
+
+        Args:
+            prefix: of the keys.
+            kind: the type of the values, as ``typed`` takes it.
+        """
         with self._errors():
             rows = self._database.execute("SELECT key, json FROM records ORDER BY id").fetchall()
         try:
-            return {key: json.loads(text) for key, text in rows if key.startswith(prefix)}
+            found = {key: json.loads(text) for key, text in rows if key.startswith(prefix)}
+            return {key: typed(kind, value, where=key) for key, value in found.items()}
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(str(error)) from None
 

@@ -385,3 +385,27 @@ def test_a_full_disk_is_told_and_with_space_again_the_run_ends_as_any_other(
     assert done.returncode == 0, done.stderr
     for name in ("result.json", "network.safetensors", "architecture.json"):
         assert (out / name).read_bytes() == (finished_run / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (
+            "UPDATE trials SET architecture = replace(architecture, 'small-images', 'other')",
+            "trial 0 is of another space",
+        ),
+        ("UPDATE records SET json = '{}' WHERE key LIKE 'seconds/%'", "it must be a number); restore a copy"),
+        ("UPDATE trials SET metrics = '[1]'", "metrics is [1]; it must be a table"),
+    ],
+)
+def test_what_a_journal_should_not_hold_is_told(
+    change: str, part: str, copied: Path, again: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_results(copied)
+    database = sqlite3.connect(copied / "trials.sqlite")
+    with database:
+        database.execute(change)
+    database.close()
+    line = refused(capsys, *again, phases=PHASES)
+    assert part in line
+    assert str(copied / "trials.sqlite") in line
