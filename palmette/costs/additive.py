@@ -36,6 +36,8 @@ class AdditiveTable:
     """By decision, ``[options, costs]``."""
     joint: Mapping[tuple[str, ...], Array] = field(default_factory=dict)
     """Empty: nothing here depends on several decisions together."""
+    check: tuple[tuple[float, float], ...] = ()
+    """Sum and measurement of networks that took no part in the fit, as far as they are known."""
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Return the costs of one architecture by name."""

@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -131,8 +131,13 @@ def read_latency(text: str, decisions: Decisions) -> LatencyTable:
     try:
         options = {name: np.array([[float(v)] for v in rows.values()]) for name, rows in given.items()}
         check, conditions = record["check"], record["conditions"]
+        table = AdditiveTable(decisions, ("latency",), np.array([float(record["fixed"])]), options)
+        sums = [table(decisions.parse(code))["latency"] for code in check["codes"]]
+        measured = [float(value) for value in check["measured"]]
+        if not all(0 < value < np.inf for value in measured):
+            raise ValueError("a measured latency is no positive number")
         return LatencyTable(
-            AdditiveTable(decisions, ("latency",), np.array([float(record["fixed"])]), options),
+            replace(table, check=tuple(zip(sums, measured, strict=True))),
             Conditions(**conditions | {"input_shape": tuple(conditions["input_shape"])}),
             fitted_to=record["fitted_to"],
             rounds=record["rounds"],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from palmette.architecture import Architecture
+from palmette.costs.additive import AdditiveTable
 from palmette.costs.average import average
 from palmette.costs.limits import number
 from palmette.evaluation.metric import Metric
@@ -19,8 +20,9 @@ from palmette.evaluation.trust import Audit
 from palmette.export.weights import Card, save_weights
 from palmette.methods.job import Found, Job, Method
 from palmette.report.breakdown import breakdown
-from palmette.report.contents import Contents, Curve, TrialRow
+from palmette.report.contents import Contents, Curve, Picture, TrialRow
 from palmette.report.graphs import graphs
+from palmette.report.latency import check_picture
 from palmette.report.layers import layer_rows
 from palmette.report.page import render
 from palmette.searches.trial import Trial
@@ -92,9 +94,16 @@ def write_account(
     figures = {name: _figures(job, b) for name, b in both.items()}
     cost = _cost(job, found)
     write_text(job.run.result, json.dumps({"headline": lines, **figures, "search": cost}, indent=1) + "\n")
-    page = dataclasses.replace(_contents(job, method, best, trust, lines), pictures=found.pictures)
+    page = dataclasses.replace(_contents(job, method, best, trust, lines), pictures=(*found.pictures, *_latency(job)))
     write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
     write_text(job.run.report, render(page))
+
+
+def _latency(job: Job) -> Iterator[Picture]:
+    """Yield the check of the table that the search counted milliseconds by, if it did."""
+    table = job.limits.measured
+    if isinstance(table, AdditiveTable) and table.check:
+        yield check_picture(table.check)
 
 
 def _figures(job: Job, best: Best) -> dict[str, object]:

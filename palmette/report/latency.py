@@ -11,7 +11,9 @@ from importlib import resources
 
 import numpy as np
 
+from palmette.costs.additive import Agreement
 from palmette.costs.latency import LatencyTable, clock_of
+from palmette.report.contents import Picture
 from palmette.report.gauges import share_bar
 from palmette.report.palette import FAINT_INK, INK, LINE, SERIES
 from palmette.report.sections import section
@@ -37,6 +39,18 @@ def render(table: LatencyTable) -> str:
 <footer>Made by Palmette. This page is one file and loads nothing; every number is in the table's own file.</footer>
 </main></body></html>
 """
+
+
+def check_picture(check: Sequence[tuple[float, float]]) -> Picture:
+    """Return the check of a table for the report of a search under it; ``check`` has sums and measurements."""
+    predicted, measured = zip(*check, strict=True)
+    found = Agreement.of(predicted, measured)
+    note = (
+        f"The search counted milliseconds by a table. Each point is one of {len(check)} whole networks that the table "
+        f"was not made of; on the line its sum is what was measured. R2 {found.r2:.4f}, RMSE {found.rmse:.3g} ms, at "
+        f"most {100 * found.worst:.1f}% off."
+    )
+    return Picture("Latency check", note, f"<figure>{scatter(predicted, measured)}</figure>")
 
 
 def _facts(table: LatencyTable) -> str:

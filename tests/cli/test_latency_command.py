@@ -70,7 +70,7 @@ def test_every_architecture_of_a_search_keeps_the_limit(table: Path, tmp_path: P
     winner = json.loads((out / "result.json").read_text())["winner"]
     costs = read_table(table, decisions, (1, 8, 8)).table(decisions.parse(winner["code"]))
     assert winner["costs"]["latency"] == costs["latency"]
-    assert "Latency" in (out / "report.html").read_text()
+    assert "Latency check" in (out / "report.html").read_text()
     again = ("--from", str(out), "--limits.latency", "4,6", "--limits.flops", "2M")
     assert main(["search", *again]) == 0
     assert all(f"latency at most {most}" in (out / "again" / "table.md").read_text() for most in (4, 6))
