@@ -25,6 +25,15 @@ BRIGHTEST_DIGIT = 16
 
 def load_any(source: str, *, splits: Splits, seed: int, image_size: int | None = None) -> Data:
     """Return what ``load`` does, or a corpus where the source is text."""
+    try:
+        return _load_any(source, splits, seed, image_size)
+    except OSError as error:  # as of a folder that cannot be listed
+        raise DataError(
+            f"data {source!r}: {error.filename or source} cannot be read ({error.strerror}); check its permissions"
+        ) from error
+
+
+def _load_any(source: str, splits: Splits, seed: int, image_size: int | None) -> Data:
     folder = Path(source).expanduser()
     is_folder = source != "help-topics" and folder.is_dir() and holds_text(folder)
     if source != "help-topics" and not is_folder:

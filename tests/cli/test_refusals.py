@@ -99,6 +99,7 @@ def again(finished_run: Path, copied: Path) -> tuple[object, ...]:
         (["cost", "nas-bench-macro", "00000009"], ["has '9' for 'layer8'; allowed are 0 to 2"]),
         (["cost", "nas-bench-macro", "none.json"], ["none.json: cannot be read"]),
         (["cost", "nas-bench-macro", "00000000", "--resolution", "0"], ["resolution = 0 was given"]),
+        (["report"], ["report: Missing from palmette report: PATH The directory of a run. (required); 'palmette"]),
         (["report", "nowhere"], ["nowhere", "finish the run first"]),
         (["audit", "nowhere"], ["nowhere: it is no run directory (no config.toml)"]),
         (["evaluate", "nowhere"], ["nowhere: the weights cannot be read"]),

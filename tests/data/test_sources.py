@@ -13,7 +13,7 @@ import torch
 
 from palmette.data.images import Dataset
 from palmette.data.options import Splits
-from palmette.data.sources import load
+from palmette.data.sources import load, load_any
 from palmette.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
@@ -239,3 +239,12 @@ def test_loading_executes_nothing_from_a_pickle(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="pickled Python objects"):
         loaded(saved(tmp_path / "evil.npz", train_x=np.array([Payload()] * 40, dtype=object)))
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def vanished(self: Path, pattern: str) -> list[Path]:
+        raise FileNotFoundError(2, "No such file or directory", str(self / "gone"))
+
+    monkeypatch.setattr(Path, "rglob", vanished)
+    with pytest.raises(DataError, match=r"gone cannot be read \(No such file or directory\); check its permissions"):
+        load_any(str(tmp_path), splits=Splits(), seed=0)
