@@ -131,7 +131,7 @@ def _shown(complaint: str) -> str:
 
 def _one_line(text: str) -> str:
     """Return what a parser said in a box, in one line: the fault, and the options that come closest."""
-    words = " ".join(re.sub(r"[\u2500-\u257f]+", " ", text).split())
+    words = " ".join(re.sub(r"[\u2500-\u257f]+|-{5,}", " ", text).split())
     words = re.sub(r"\s*For full helptext, (run|see).*$", "", words)
     fault, _, suggestions = words.partition("Perhaps you meant:")
     fault = fault.partition("Argument helptext:")[0].partition("Similar arguments:")[0]

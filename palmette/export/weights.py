@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -65,10 +65,9 @@ def read_card(path: Path) -> Card:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["palmette_card"])
-        architecture = Architecture.from_json(facts["architecture"])
-        card = record(Card, {**facts, "architecture": {"space": architecture.space, "values": ()}})
+        card = record(Card, {**facts, "architecture": Architecture.from_json(facts["architecture"])})
         _check_shape(card)
-        return replace(card, architecture=architecture)
+        return card
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from None
     except (KeyError, TypeError, ValueError, RecursionError):

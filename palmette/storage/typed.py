@@ -32,7 +32,7 @@ def typed(kind: Any, value: Any, *, where: str) -> Any:
     Args:
         kind: a dataclass, ``str``, ``bool``, ``int``, ``float``, None, ``Path``, a ``Literal``, or a union, tuple,
             sequence or mapping of these; of any other type the value is returned as it is.
-        value: of the types that JSON has.
+        value: of the types that JSON has, or a record of its kind already.
         where: of the value, for the error.
 
     Raises:
@@ -63,10 +63,12 @@ def typed(kind: Any, value: Any, *, where: str) -> Any:
 
 
 def _dataclass(kind: type, value: Any, where: str) -> Any:
+    if isinstance(value, kind):
+        return value
     if not isinstance(value, Mapping):
         _refuse(where, value, "a table")
     hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in value:
         if key not in fields:
             raise TypeError(f"{where} has no {key!r}")
