@@ -45,7 +45,7 @@ class CompareSearches:
     searches: str = ",".join(ALL)
     """Separated by commas: random, evolution, nsga2, nsga2:accuracy+flops, predictor:REGRESSOR, optuna:SAMPLER."""
     seeds: int = 20
-    evaluations: int = 200
+    evaluations: int = 100
     """Of every search with every seed."""
     limits: LimitTexts = field(default_factory=LimitTexts)
     """As for 'palmette search'; nothing outside them is evaluated."""

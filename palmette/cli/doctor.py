@@ -14,8 +14,9 @@ NEEDED = ("torch", "numpy", "scipy", "scikit-learn", "tyro", "rich", "safetensor
 EXTRAS = {
     "datasets": ("datasets", "pillow"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "optuna": ("optuna", "optuna-dashboard", "cmaes", "psycopg"),
 }
-MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
+MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "optuna-dashboard": "optuna_dashboard"}
 
 
 @dataclass(frozen=True)
