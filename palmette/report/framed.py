@@ -15,7 +15,8 @@ def framed(title: str, body: str, *, kind: str, footer: str) -> str:
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>
-<style>{style} figure svg {{ max-width: 100%; height: auto; }} .wide {{ overflow-x: auto; }}</style></head>
+<style>{style} figure svg {{ max-width: 100%; height: auto; }} .wide {{ overflow-x: auto; }}
+.wide td, .wide th {{ overflow-wrap: normal; word-break: normal; }}</style></head>
 <body><main><header class="hero"><p class="eyebrow">Palmette {escape(kind)}</p><h1>{escape(title)}</h1></header>
 {body}
 <footer>Made by Palmette. This page is one file and loads nothing; {footer}.</footer>
