@@ -1,9 +1,9 @@
 """Every search, 20 seeds, on NAS-Bench-Macro's true accuracies: how long the whole comparison takes, and what it says.
 
 One process, one thread, so that its CPU time is what it takes on a machine that does nothing else. Costs are shown with
-the supernet excluded and included. Writes into results/compare_searches/ only with ``--write``.
+the supernet excluded and included. Nothing is kept.
 
-    python benchmarks/compare_on_table.py [FOLDER OF THE SHARED DATA] [--write]
+    python benchmarks/compare_on_table.py [FOLDER OF THE SHARED DATA]
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ SEARCHES = (*ALL, "optuna:TPESampler")
 
 
 def main() -> None:
-    given = [argument for argument in sys.argv[1:] if argument != "--write"]
-    table = (Path(given[0]) if given else SHARED) / "nas_bench_macro" / "nas_bench_macro_cifar10.csv"
+    table = (Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED) / "nas_bench_macro" / "nas_bench_macro_cifar10.csv"
     if not table.exists():
         raise SystemExit(f"needed is {table}; give the folder that holds nas_bench_macro/")
     with tempfile.TemporaryDirectory() as temporary:
-        out = Path("results/compare_searches") if "--write" in sys.argv else Path(temporary) / "comparison"
+        out = Path(temporary) / "comparison"
         began, worked = time.monotonic(), time.process_time()
         code = palmette(
             ["compare", "--table", str(table), "--searches", ",".join(SEARCHES), "--workers", "0", "--out", str(out)]
