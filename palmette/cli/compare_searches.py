@@ -193,6 +193,6 @@ def _notes(options: CompareSearches, prices: Prices, allowed: int, top: float) -
         f"multiply-accumulates), one network alone for {prices.training:,.0f}. Seconds are those of the search itself "
         "(CPU), for here an evaluation is a look-up.",
         "Without supernet, random search has as many evaluations. With supernet, it trains networks alone for the "
-        "whole cost ('trainings') and takes the best. The table never errs, so the latter shows what a supernet would "
-        "be worth if it ranked perfectly, and no real one does.",
+        "whole cost ('trainings', at least one) and takes the best. The table never errs, so the latter shows what a "
+        "supernet would be worth if it ranked perfectly, and no real one does.",
     )
