@@ -50,7 +50,8 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
     if not path.stem.isidentifier():
         raise PalmetteError(f"{path}: Python cannot import a file of that name; give one such as network.py")
     leaving = portable(network, card.input_shape)
-    text = python_source(leaving.network, card, about=about)
+    told = leaving.network if card.is_text else network  # a copy of a traced block forgets the name of its class
+    text = python_source(told, card, about=about)
 
     def check(part: Path) -> float:
         write_text(part, text)

@@ -38,6 +38,7 @@ def test_every_form_of_a_network_gives_its_outputs(name: str, tmp_path: Path) ->
     channels = shape[0] if len(shape) > 1 else 0
     card = Card(architecture, "data", ("a", "b"), shape, (0.5,) * channels, (0.25,) * channels)
     assert export_source(network, tmp_path / "network.py", card) < 1e-5
+    assert "class GraphModule" not in (tmp_path / "network.py").read_text()  # blocks keep their names
     assert export_program(network, tmp_path / "network.pt2", shape) < 1e-5
     assert export_onnx(network, tmp_path / "network.onnx", shape) < 1e-5
 
