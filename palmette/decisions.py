@@ -20,7 +20,7 @@ from palmette.decision import Decision, Equivalence, Grammar, Integer, Node, Sub
 from palmette.errors import ArchitectureError
 
 CACHED = 10_000
-"""Encodings of one equivalence whose representative is remembered."""
+"""Encodings whose canonical architecture is remembered."""
 
 LISTED = 1 << 12
 """Decisions of more values (any of 32 banks) are not listed; only a grammar can draw them."""
@@ -62,17 +62,17 @@ class Decisions:
         self._positions = {name: {v: i for i, v in enumerate(values)} for name, values in self._values.items()}
         self._log_weights = {d.name: _log_uniform(d) for d in decisions if isinstance(d, Integer) and d.log}
         self._conditional = any(decision.active_if for decision in decisions)
-        self._canonicals = self._remembered()
+        self._made = self._remembered()
         self._pairs: dict[tuple[str, Value], tuple[str, Value]] = {}
         """Every decision with each of its values once, for all architectures to hold."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy in another process needs; caches do not travel."""
-        return {name: value for name, value in vars(self).items() if name != "_canonicals"}
+        return {name: value for name, value in vars(self).items() if name != "_made"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._canonicals = self._remembered()
+        self._made = self._remembered()
 
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the allowed values of one decision, in option order."""
@@ -173,13 +173,13 @@ class Decisions:
         """Redraw each decision with ``probability``; the redraw may give the old value (SPOS, sampling.md 2.7)."""
         if self.grammar is not None:
             return self._canonical(self.grammar.mutate(parent.as_dict(), generator, probability=probability))
-        kept: dict[str, Value] = {}
         if not self._conditional:
-            kept = parent.as_dict()
-            redrawn = generator.random(len(self.decisions)) < probability
-            for name in itertools.compress(self.decisions, redrawn.tolist()):
-                kept[name] = self._draw(name, generator)
-            return self._canonical(kept)
+            redrawn = (generator.random(len(self.decisions)) < probability).nonzero()[0].tolist()
+            values = [value for _, value in parent.values]
+            for position in redrawn:
+                values[position] = self._draw(parent.values[position][0], generator)
+            return self._made(tuple(values)) if redrawn else parent
+        kept: dict[str, Value] = {}
         for name in self.decisions:
             if self.is_active(name, kept):
                 redraw = name not in parent or generator.random() < probability
@@ -190,12 +190,11 @@ class Decisions:
         """Take each decision from either parent with probability 1/2; draw those that neither parent has."""
         if self.grammar is not None:
             return self._canonical(self.grammar.cross(one.as_dict(), other.as_dict(), generator))
-        kept: dict[str, Value] = {}
         if not self._conditional:
-            coins = generator.random(len(self.decisions)).tolist()
+            coins = (generator.random(len(self.decisions)) < 0.5).tolist()
             pairs = zip(one.values, other.values, coins, strict=True)
-            kept = dict(first if coin < 0.5 else second for first, second, coin in pairs)
-            return self._canonical(kept)
+            return self._made(tuple([first[1] if coin else second[1] for first, second, coin in pairs]))
+        kept: dict[str, Value] = {}
         for name in self.decisions:
             if self.is_active(name, kept):
                 first, second = (one, other) if generator.random() < 0.5 else (other, one)
@@ -311,9 +310,6 @@ class Decisions:
                 "draw, mutate or cross them"
             )
 
-    def _remembered(self) -> list[tuple[tuple[str, ...], Callable[[tuple[Value, ...]], tuple[Value, ...]]]]:
-        return [(e.names, lru_cache(CACHED)(e.canonical)) for e in self.equivalences]
-
     @property
     def _short(self) -> bool:
         return all(len(values) <= 10 for values in self._values.values())
@@ -322,11 +318,25 @@ class Decisions:
         return self._canonical(next(iter(self.encodings())))
 
     def _canonical(self, values: dict[str, Value]) -> Architecture:
-        for names, canonical in self._canonicals:
-            group = tuple([values[name] for name in names])
-            values.update(zip(names, canonical(group), strict=True))
+        """Return the architecture of the active decisions' values, in decision order."""
+        if not self._conditional and self.grammar is None:
+            return self._made(tuple(values.values()))
+        return self._canonical_of(values)
+
+    def _canonical_of(self, values: dict[str, Value]) -> Architecture:
+        for equivalence in self.equivalences:
+            group = tuple([values[name] for name in equivalence.names])
+            values.update(zip(equivalence.names, equivalence.canonical(group), strict=True))
         pairs = self._pairs if self.grammar is None else {}
         return Architecture(self.space, tuple([pairs.setdefault(pair, pair) for pair in values.items()]))
+
+    def _remembered(self) -> Callable[[tuple[Value, ...]], Architecture]:
+        """Return what makes an architecture of the values of all decisions; where codes are equivalent, it remembers."""
+
+        def made(values: tuple[Value, ...]) -> Architecture:
+            return self._canonical_of(dict(zip(self.decisions, values, strict=True)))
+
+        return lru_cache(CACHED)(made) if self.equivalences else made
 
     def _checked(self, name: str, values: Mapping[str, Value]) -> Value:
         if name not in values:

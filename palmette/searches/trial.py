@@ -37,6 +37,9 @@ class Numbers(Mapping[str, float]):
                 return self._numbers[position]
         raise KeyError(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
