@@ -331,7 +331,7 @@ class Decisions:
         return Architecture(self.space, tuple([pairs.setdefault(pair, pair) for pair in values.items()]))
 
     def _remembered(self) -> Callable[[tuple[Value, ...]], Architecture]:
-        """Return what makes an architecture of the values of all decisions; where codes are equivalent, it remembers."""
+        """Return what makes an architecture of the values of all decisions; of equivalent codes, some are kept."""
 
         def made(values: tuple[Value, ...]) -> Architecture:
             return self._canonical_of(dict(zip(self.decisions, values, strict=True)))
