@@ -204,7 +204,10 @@ def stored_search(path: Path) -> Search[Method]:
     stored = read_configuration(path)
     if not isinstance(stored.get("space"), str) or "options" not in stored:
         raise PalmetteError(f"{path}: the run was begun in Python with a space of its own; go on with it there")
-    method = rebuilt(named(METHODS, stored["method"], "method").options, stored["options"])
+    name, options = stored.get("method"), stored["options"]
+    if not isinstance(name, str) or not isinstance(options, dict):
+        raise PalmetteError(f"{path}: its config.toml names no method and its options; restore it or start a new run")
+    method = rebuilt(named(METHODS, name, "method").options, options)
     return replace(rebuilt(Search, stored), options=method)
 
 
