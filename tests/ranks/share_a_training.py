@@ -54,7 +54,8 @@ def main() -> None:
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
     for module in (language_model, blocks_of_cells, spaces_of_cells):
         module.locked_mask = lambda like, rate: None  # type: ignore[attr-defined]  # masks depend on the rank's part
-    loop.CHECKPOINT_SECONDS = -1.0
+    if int(sys.argv[3]):
+        loop.CHECKPOINT_SECONDS = -1.0
     with ranks.started():
         for case in sys.argv[4:]:
             method, space = case.split("/")
