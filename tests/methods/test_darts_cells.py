@@ -26,7 +26,7 @@ def test_a_search_of_cells_ends_in_the_large_network_within_its_limit(shared_dat
         *("search", "--space", "darts-small", "--method", "darts", "--out", out, "--threads", 1),
         *("--data", few_images(shared_data, tmp_path / "cifar10.npz"), "--limits.params", PARAMS),
         *("--splits.calibration", 40, "--audit.networks", 0, "--collapse", "eigenvalue"),
-        *("--training.epochs", 1, "--training.batch-size", 16, "--architecture.batch-size", 16),
+        *("--training.epochs", 2, "--training.batch-size", 16, "--architecture.batch-size", 16),
         *("--retraining.epochs", 1, "--retraining.batch-size", 16),
     )
     assert main([str(argument) for argument in given]) == 0
