@@ -35,7 +35,7 @@ from palmette.storage.held import held
 from palmette.storage.run_directory import RunDirectory
 from palmette.training import loop
 
-STEPS = {"epochs": 2, "warmup_epochs": 0, "batch_size": 25, "bptt": 3}
+STEPS = {"epochs": 2, "warmup_epochs": 0, "batch_size": 10, "bptt": 3}
 FEW: dict[str, Any] = {
     "evolution": {"population": 4, "generations": 1, "mutants": 2, "crossovers": 2, "parents": 2},
     "nsga2": {"population": 4, "generations": 1},
