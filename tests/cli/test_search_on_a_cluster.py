@@ -24,9 +24,12 @@ def test_workers_without_ray_are_refused(tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 def test_trials_and_audit_are_those_of_a_search_alone(tmp_path: Path) -> None:
-    pytest.importorskip("ray")
+    ray = pytest.importorskip("ray")
     assert main(["search", "--out", str(tmp_path / "alone"), *SHORT]) == 0
-    assert main(["search", "--out", str(tmp_path / "ray"), "--ray", "local", "--workers", "2", *SHORT]) == 0
+    try:
+        assert main(["search", "--out", str(tmp_path / "ray"), "--ray", "local", "--workers", "2", *SHORT]) == 0
+    finally:
+        ray.shutdown()  # a process stays connected, and other tests start clusters of their own
     with Journal(tmp_path / "alone" / "trials.sqlite") as alone, Journal(tmp_path / "ray" / "trials.sqlite") as ray:
         assert alone.trials() == ray.trials()
         assert len(alone.trials()) >= 12
