@@ -25,6 +25,7 @@ METHODS = (
     "r-darts/small-images",
     "gdas/small-images",
     "enas/small-images",
+    "enas/enas-macro-small",
     "enas/enas-recurrent-small",
     "darts/darts-recurrent-small",
     "smash/memory-bank-small",
