@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 RAY = Path(sys.executable).with_name("ray")
+PATIENCE = 180
+"""Seconds; on a busy machine a node takes a minute to answer."""
 WARNINGS = ("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 """What Ray itself sets off."""
 
@@ -46,9 +48,9 @@ def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     head = start("--head", "--port", address.rsplit(":", 1)[1], "--include-dashboard", "false")
     nodes = [head]
     try:
-        _wait(lambda: _connects(address), seconds=60)
+        _wait(lambda: _connects(address), seconds=PATIENCE)
         nodes.append(start("--address", address))
-        _wait(lambda: _ray().cluster_resources().get("CPU", 0) == 2, seconds=60)
+        _wait(lambda: _ray().cluster_resources().get("CPU", 0) == 2, seconds=PATIENCE)
         yield address, nodes[1]
     finally:
         _ray().shutdown()

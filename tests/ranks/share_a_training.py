@@ -4,14 +4,16 @@
 
 Before supernet call number STOP, if that is not 0, the process ends as if killed; every step is in a checkpoint.
 
-Alone or, under torchrun, as one of several ranks. All numbers are of double precision:
-training is so sensitive that roundings of single precision grow within 50 steps. Nothing is dropped out, for masks are
-drawn for the part of a batch that a rank has.
+Alone or, under torchrun, as one of several ranks. All numbers are of double precision: training is so sensitive that
+roundings of single precision grow within 50 steps. At the learning rate of 20 of recurrent DARTS those of double
+precision do too (a change of the first weights by 1e-15 is one of 1e-2 in the architecture after 20 steps, on one
+process), so it is 0.5 here. Nothing is dropped out, for masks are drawn for the part of a batch that a rank has.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import json
 import os
 import sys
@@ -37,6 +39,10 @@ from palmette.storage.run_directory import RunDirectory
 from palmette.training import loop
 
 STEPS = {"epochs": 2, "warmup_epochs": 0, "batch_size": 10, "bptt": 3}
+LONGEST = 400
+"""Seconds, after which a process tells where it stands and ends: ranks that do not agree wait for each other."""
+LEARNING_RATE = 0.5
+"""At most."""
 FEW: dict[str, Any] = {
     "evolution": {"population": 4, "generations": 1, "mutants": 2, "crossovers": 2, "parents": 2},
     "nsga2": {"population": 4, "generations": 1},
@@ -49,6 +55,7 @@ COUNTS = {"derived": 4, "candidates": 4, "random": 4, "audits": 0}
 
 
 def main() -> None:
+    faulthandler.dump_traceback_later(LONGEST, exit=True)
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
@@ -107,7 +114,8 @@ def shortened(method: Any) -> Any:
             changes[field.name] = dataclasses.replace(value, **{k: v for k, v in FEW[field.name].items() if k in names})
         elif field.name in ("training", "architecture", "controller_training"):
             names = {inner.name for inner in dataclasses.fields(value)}
-            changes[field.name] = dataclasses.replace(value, **{k: v for k, v in STEPS.items() if k in names})
+            steps = {k: v for k, v in STEPS.items() if k in names} | {"lr": min(value.lr, LEARNING_RATE)}
+            changes[field.name] = dataclasses.replace(value, **steps)
         elif field.name in COUNTS:
             changes[field.name] = COUNTS[field.name]
     return dataclasses.replace(method, **changes)
