@@ -22,6 +22,7 @@ from palmette.methods.smash import SMASH
 from palmette.methods.spos import SPOS
 from palmette.recipes import differentiable
 from palmette.recipes import methods as settings_of
+from palmette.recipes.recurrent import darts_penn_treebank
 
 if TYPE_CHECKING:
     from palmette.methods.job import Method
@@ -139,6 +140,11 @@ METHODS: Mapping[str, NamedMethod] = {
 }
 
 
+PAPERS: Mapping[tuple[str, str], Callable[[], Method]] = {("darts", "darts-recurrent"): darts_penn_treebank}
+"""A paper's own settings of a method for a space, where they do not follow from those for SPOS."""
+
+
 def settings(method: str, space: str) -> Method:
-    """Return the options of a method as the space's recipe sets them."""
-    return named(METHODS, method, "method").settings(named(SPACES, space, "space").spos())
+    """Return the options of a method as its paper has them for the space, or as the space's recipe sets them."""
+    entry, spos = named(METHODS, method, "method"), named(SPACES, space, "space").spos
+    return PAPERS[method, space]() if (method, space) in PAPERS else entry.settings(spos())

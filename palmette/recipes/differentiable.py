@@ -15,6 +15,8 @@ from palmette.training.recipe import ArchitectureRecipe
 
 EPOCHS = 50
 """Of DARTS on CIFAR-10."""
+CLIP_NORM = 5.0
+"""Of the weights' gradient, where a space's settings have none of their own."""
 SHORT_RATE = 0.01
 """Adam's, where there are fewer."""
 WARMUP_SHARE = 0.3
@@ -23,7 +25,8 @@ WARMUP_SHARE = 0.3
 
 def darts(settings: SPOS) -> DARTS:
     """Return DARTS, first order (Liu et al., 2019)."""
-    training = dataclasses.replace(settings.training, nesterov=False, clip_norm=5.0)
+    clip_norm = settings.training.clip_norm or CLIP_NORM
+    training = dataclasses.replace(settings.training, nesterov=False, clip_norm=clip_norm)
     architecture = ArchitectureRecipe(
         lr=3e-4 if training.epochs >= EPOCHS else SHORT_RATE,
         batch_size=training.batch_size,

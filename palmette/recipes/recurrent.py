@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from palmette.methods.darts import DARTS
 from palmette.methods.spos import SPOS
 from palmette.searches.evolution import EvolutionOptions
-from palmette.training.recipe import Recipe
+from palmette.training.recipe import ArchitectureRecipe, Recipe
 
 _SGD = Recipe(lr=20.0, momentum=0.0, nesterov=False, clip_norm=0.25, schedule="constant")
 
@@ -29,6 +30,18 @@ def darts_recurrent() -> SPOS:
     search = replace(_SGD, epochs=50, batch_size=256, weight_decay=5e-7, slowness_penalty=1e-3)
     final = replace(_SGD, epochs=3600, batch_size=64, weight_decay=8e-7, slowness_penalty=1e-3, average=0.5)
     return SPOS(training=search, retraining=final, rank_by="loss")
+
+
+def darts_penn_treebank() -> DARTS:
+    """Return DARTS's own, first order: the trainings of ``darts_recurrent``, and Adam at 3e-3 for the architecture.
+
+    The architecture learns from the validation text in batches as large as those of the weights.
+    """
+    trainings = darts_recurrent()
+    architecture = ArchitectureRecipe(lr=3e-3, betas=(0.9, 0.999), weight_decay=1e-3, batch_size=256, bptt=35)
+    return DARTS(
+        training=trainings.training, architecture=architecture, rank_by="loss", retraining=trainings.retraining
+    )
 
 
 def small_recurrent() -> SPOS:

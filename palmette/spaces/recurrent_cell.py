@@ -75,6 +75,9 @@ SMALL = CellSpace(nodes=6, hidden=64, limit=1.0, dropout=Dropout(inputs=0.2, out
 """For minutes on a CPU; so few units need larger initial weights, as in the released code of ENAS."""
 LARGE_DROPOUT = Dropout(embedding=0.2, inputs=0.75, hidden=0.25, outputs=0.75)
 """DARTS's in search, and nearly ENAS's (enas.md 2.4)."""
+DARTS_SEARCHED = CellSpace(nodes=9, hidden=300, dropout=LARGE_DROPOUT)
+DARTS_RETRAINED = replace(DARTS_SEARCHED, hidden=850, dropout=replace(LARGE_DROPOUT, words=0.1))
+"""On Penn Treebank (Liu et al., 2019, appendices A.1.2 and A.2.2; gradient.md 4.3)."""
 
 
 def enas_cells(words: int, options: CellSpace | None = None, *, name: str = "enas-recurrent") -> Space:
@@ -82,15 +85,28 @@ def enas_cells(words: int, options: CellSpace | None = None, *, name: str = "ena
     return recurrent_cells(words, options or CellSpace(dropout=LARGE_DROPOUT), name=name)
 
 
-def darts_cells(words: int, options: CellSpace | None = None, *, name: str = "darts-recurrent") -> Space:
-    """Return DARTS's space for a vocabulary of ``words``; of ``options``, what makes it DARTS's is set here."""
-    chosen = options or CellSpace(nodes=9, hidden=300, dropout=LARGE_DROPOUT)
-    darts = replace(chosen, first="tanh", weights="node", averages_all=True, batch_norm=True)
-    return recurrent_cells(words, darts, name=name)
+def darts_cells(
+    words: int, options: CellSpace | None = None, *, name: str = "darts-recurrent", retrained: Space | None = None
+) -> Space:
+    """Return DARTS's space for a vocabulary of ``words``; of ``options``, what makes it DARTS's is set here.
+
+    By default it is searched with 300 units and retrained with 850; with options of your own, both have their sizes.
+    """
+    if options is None:
+        options, retrained = DARTS_SEARCHED, darts_cells(words, DARTS_RETRAINED, name=name)
+    darts = replace(options, first="tanh", weights="node", averages_all=True, batch_norm=True)
+    return recurrent_cells(words, darts, name=name, retrained=retrained)
 
 
-def recurrent_cells(words: int, options: CellSpace, *, name: str) -> Space:
-    """Return the space of language models whose cell is open in the way that ``options`` say."""
+def recurrent_cells(words: int, options: CellSpace, *, name: str, retrained: Space | None = None) -> Space:
+    """Return the space of language models whose cell is open in the way that ``options`` say.
+
+    Args:
+        words: size of the vocabulary.
+        options: of the cell, its sizes and its dropout.
+        name: of the space.
+        retrained: the space of the language models that are trained in the end, where they are others.
+    """
 
     def network() -> nn.Module:
         slot = CellSlot(options)
@@ -99,7 +115,7 @@ def recurrent_cells(words: int, options: CellSpace, *, name: str) -> Space:
     edges = {_edge(i, j): EDGE_OPTIONS for i in range(1, options.nodes) for j in range(i)}
     covered = [d.name for d in CellSlot(options).decisions() if d.name != "op0"]
     mixture = Mixture(tuple(covered), edges, partial(strongest_edges, options.nodes))
-    return Space(network, name=name, mixtures=[mixture], nodes=_graph(options))
+    return Space(network, name=name, mixtures=[mixture], nodes=_graph(options), stand_alone=retrained)
 
 
 def strongest_edges(nodes: int, weights: Weights) -> Mapping[str, Value]:

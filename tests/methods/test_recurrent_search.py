@@ -6,10 +6,17 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import palmette.training.loop
+from palmette.blocks.language_model import Dropout
 from palmette.cli.main import main
+from palmette.cli.method_names import settings
+from palmette.cli.names import SPACES
+from palmette.methods.darts import DARTS
+from palmette.training.recipe import Recipe
 
 SMALL = ["--splits.train", "2500", "--splits.validation", "600", "--splits.test", "600", "--splits.words", "60"]
 QUICK = ["--training.epochs", "2", "--retraining.epochs", "1", "--audit.networks", "0"]
@@ -74,11 +81,11 @@ def test_a_killed_search_on_text_resumes_to_the_same_numbers(
 
 ENAS = ["--method", "enas", "--controller-training.steps", "2", "--controller-training.batch-size", "10"]
 ENAS += ["--policy.samples", "2", "--derived", "3", "--paths", "2"]
-DARTS = ["--method", "darts", "--architecture.batch-size", "20"]
+BY_DARTS = ["--method", "darts", "--architecture.batch-size", "20"]
 
 
 @pytest.mark.parametrize(
-    "method", [pytest.param(ENAS, id="enas"), pytest.param(DARTS, id="darts", marks=pytest.mark.slow)]
+    "method", [pytest.param(ENAS, id="enas"), pytest.param(BY_DARTS, id="darts", marks=pytest.mark.slow)]
 )
 def test_methods_that_learn_architectures_do_so_on_text_and_resume_bitwise(
     method: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,3 +138,49 @@ def test_a_language_model_leaves_in_every_form(
     facts = json.loads(capsys.readouterr().out)
     assert max(value for name, value in facts.items() if name.startswith("largest")) < 1e-5
     assert "| Vocabulary | " in (tmp_path / "MODEL.md").read_text()
+
+
+def test_darts_on_its_recurrent_cells_has_the_settings_of_the_paper() -> None:
+    """Gradient.md 4.3, the columns of search and evaluation on Penn Treebank."""
+    found = settings("darts", "darts-recurrent")
+    assert isinstance(found, DARTS)
+    sgd = Recipe(
+        epochs=50,
+        batch_size=256,
+        lr=20.0,
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=5e-7,
+        clip_norm=0.25,
+        schedule="constant",
+        bptt=35,
+        slowness_penalty=1e-3,
+        activation_penalty=0.0,
+    )
+    assert found.training == sgd
+    architecture = found.architecture
+    assert (architecture.lr, architecture.betas, architecture.weight_decay) == (3e-3, (0.9, 0.999), 1e-3)
+    assert (architecture.batch_size, architecture.bptt, architecture.every) == (256, 35, 1)
+    final = found.retraining
+    assert (final.batch_size, final.weight_decay, final.clip_norm, final.lr) == (64, 8e-7, 0.25, 20.0)
+    assert (final.slowness_penalty, final.schedule) == (1e-3, "constant")
+    assert found.rank_by == "loss"
+
+
+def test_darts_cells_are_searched_with_300_units_and_retrained_with_850_that_drop_words() -> None:
+    """Of 10,000 words: 20 H^2 of the cell and H for every word (gradient.md 4.3, 4.1)."""
+    space = SPACES["darts-recurrent"].build(10_000, 1)
+    cell = space.decisions.sample(np.random.default_rng(0))
+    with torch.device("meta"):
+        searched, final = space.build(cell, seed=0), space.stand_alone.build(cell, seed=0)
+    assert [sum(p.numel() for p in network.parameters()) for network in (searched, final)] == [4_800_000, 22_950_000]
+    assert searched.dropout == Dropout(words=0.0, embedding=0.2, inputs=0.75, hidden=0.25, outputs=0.75)
+    assert final.dropout == Dropout(words=0.1, embedding=0.2, inputs=0.75, hidden=0.25, outputs=0.75)
+
+
+def test_methods_keep_the_clipping_of_a_spaces_own_settings() -> None:
+    """0.25 for SGD at 20 on text; 5 is DARTS's where a space has none."""
+    for space, clip_norm in {"darts-recurrent-small": 0.25, "enas-recurrent": 0.25, "nas-bench-macro": 5.0}.items():
+        found = settings("darts", space)
+        assert isinstance(found, DARTS)
+        assert found.training.clip_norm == clip_norm
