@@ -6,7 +6,7 @@ and ``training/collapse.py`` (what to look at after every epoch).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from palmette.data.batches import torch_generator
 from palmette.data.text import Data
 from palmette.mixtures import Mixtures, Weights
 from palmette.relaxations.auxiliary_skip import with_auxiliary_skip
-from palmette.relaxations.dirichlet import dirichlet
+from palmette.relaxations.dirichlet import dirichlet, dirichlet_mean
 from palmette.relaxations.gumbel_softmax import gumbel_softmax, straight_through
 from palmette.relaxations.relaxation import Relaxation
 from palmette.relaxations.sigmoid import sigmoid, zero_one_loss
@@ -88,11 +88,21 @@ class DARTSTraining:
         return self.options.collapse == "stop" and self.rule.is_met
 
     def probabilities(self) -> Weights:
-        """Return what the architecture parameters say in the end, by weight vector."""
+        """Return what the architecture parameters say in the end, by weight vector, in the relaxation's own terms."""
         return self.history[self.rule.epoch_to_return - 1] if self.is_stopped else self._probabilities()
 
     def _probabilities(self) -> dict[str, list[float]]:
-        return {name: weights.tolist() for name, weights in self.parameters.probabilities().items()}
+        return {name: weights.tolist() for name, weights in self._deciding().items()}
+
+    def _deciding(self) -> dict[str, Tensor]:
+        """Return the weights that an architecture is derived by, with gradient: those of the relaxation, undrawn.
+
+        In a cell, edges compete by their largest weight, and the softmax of one edge says nothing about another where
+        weights do not compete (FairDARTS) or do so by other concentrations (DrNAS).
+        """
+        undrawn: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "dirichlet": dirichlet_mean}
+        weigh = undrawn.get(self.options.relaxation, partial(torch.softmax, dim=0))
+        return {name: weigh(logits) for name, logits in self.parameters.logits.items()}
 
     def _choice(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor | Gate]:
         """Return what the supernet is told in weight step ``step``, or in the architecture steps that go with it."""
@@ -167,7 +177,7 @@ class DARTSTraining:
         images = held_out_steps(self.data, self.options.architecture, seed=self.seed + MEASURED)
         batch = Batch.of(images, len(self.rule.values))
         with batch_statistics_only(self.supernet):
-            choice = self.parameters.choice(softmax, torch.Generator())
+            choice = self._deciding()
             loss = batch.loss(lambda x: self.supernet(x, choice))
             return dominant_eigenvalue(loss, list(self.parameters.parameters()))
 

@@ -118,7 +118,7 @@ class ProxylessNAS:
         return update
 
     def _policy_gradient(self, job: Job, model: Model) -> Update:
-        """Return the update by REINFORCE: mean over samples of (reward - baseline) times the gradient of -log p.
+        """Return the update by REINFORCE (``relaxations/reinforce.py``).
 
         The baseline follows the mean reward almost at once, as in the released code (gradient.md 9.6); it is that from
         before the step, so that it does not depend on what it is compared with.
@@ -130,6 +130,7 @@ class ProxylessNAS:
         from palmette.data.text import images_only
         from palmette.evaluation.inherited import Inherited
         from palmette.relaxations.binary_gate import one_path
+        from palmette.relaxations.reinforce import policy_loss
 
         data = images_only(job.data, "the update by REINFORCE")
         inherited = Inherited(job.space, model.supernet, data)
@@ -148,9 +149,7 @@ class ProxylessNAS:
             baseline = model.parameters.get_buffer("baseline")
             if baseline.isnan():
                 baseline.copy_(rewards.mean())
-            log_p = torch.stack([torch.stack([logits[n].log_softmax(0)[i] for n, i in p.items()]).sum() for p in paths])
-            advantages = (rewards.to(log_p.device) - baseline).detach()
-            model.descend(-(advantages * log_p).mean(), optimizer)
+            model.descend(policy_loss(logits, paths, rewards, baseline), optimizer)
             baseline.lerp_(rewards.mean().to(baseline), 0.99)
             return {"reward": float(rewards.mean())}
 

@@ -9,6 +9,12 @@ from torch.nn.functional import elu
 SMALLEST = 1e-30
 
 
+def dirichlet_mean(logits: Tensor) -> Tensor:
+    """Return the mean weights ``[options]``, by which an architecture is derived: concentrations over their sum."""
+    concentration = elu(logits) + 1
+    return concentration / concentration.sum()
+
+
 def dirichlet(logits: Tensor, generator: torch.Generator) -> Tensor:
     """Return weights ``[options]`` drawn with concentration elu(logits) + 1; gradients pass through the draw.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import tiny
@@ -24,7 +25,8 @@ from palmette.methods.relaxed import cost_of_mixture
 from palmette.progress import Silent
 from palmette.relaxations.temperature import Temperature
 from palmette.space import Space
-from palmette.spaces.darts import Network, darts_space
+from palmette.spaces.darts import Network, darts_small, darts_space
+from palmette.spaces.darts_cell import MIXED, edge
 from palmette.spaces.nas_bench_201 import nas_bench_201
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.loop import Watch, passes
@@ -157,6 +159,32 @@ def test_the_mixture_of_cells_has_all_operations_on_all_edges() -> None:
     first = 64 * 4 * (6 + 8) + 16 * edges(4, reducing_skips=8)
     second = 16 * 8 * (8 + 16) + 4 * edges(8, reducing_skips=8)
     assert flops_of_choice(made, (1, 8, 8), equal) == 64 * 9 * 6 + normal + first + second + 32 * 2
+
+
+@pytest.mark.parametrize(
+    ("relaxation", "edges", "kept"),
+    [
+        # Largest sigmoids 0.891, 0.731 and 0.622; largest shares of a softmax 0.136, 0.983 and 0.961.
+        ("sigmoid", [(2.0, 2.1), (-5.0, 1.0), (-5.0, 0.5)], {"sigmoid": "0+1", "softmax": "1+2"}),
+        # Means 4 / 11, e^-1.1 / (e^-1.1 + 7 e^-4) and e^-1.2 / (e^-1.2 + 7 e^-4); softmaxes of differences 3, 2.9, 2.8.
+        ("dirichlet", [(0.0, 3.0), (-4.0, -1.1), (-4.0, -1.2)], {"dirichlet": "1+2", "softmax": "0+1"}),
+    ],
+)
+def test_edges_of_a_cell_compete_by_the_weights_of_their_own_relaxation(
+    relaxation: Literal["sigmoid", "dirichlet"], edges: list[tuple[float, float]], kept: dict[str, str]
+) -> None:
+    """Node 3 keeps two of three edges; each has one logit of the second value, all others of the first."""
+    space = darts_small(channels=1, classes=2)
+    for name, pair in kept.items():
+        method = dataclasses.replace(FIRST, relaxation=name)
+        training = DARTSTraining(method, tiny.dataset(), space.mixtures, space.supernet(seed=0), seed=0)
+        for state, (others, best) in enumerate(edges):
+            logits = training.parameters.logits[edge("normal", state, 3)]
+            logits.data.fill_(others)
+            logits.data[MIXED.index("sep_conv_3x3")] = best
+        found = space.mixtures.strongest(training.probabilities())
+        assert found["normal_node3_inputs"] == pair
+        assert (found["normal_node3_first"], found["normal_node3_second"]) == ("sep_conv_3x3", "sep_conv_3x3")
 
 
 def test_partial_channels_search_a_space_that_knows_its_channels(data: Dataset, tmp_path: Path) -> None:
