@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import tyro
 
 from palmette.cli.main import parse
 from palmette.methods.options import AuditOptions
+from palmette.workers.options import ClusterOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +23,7 @@ class AuditRun:
 
     run: Annotated[Path, tyro.conf.Positional]
     """The directory of a run."""
-    ray: str | None = None
-    """Networks are trained on a Ray cluster: HOST:PORT, auto, or local to start one."""
-    workers: int = 0
-    """With --ray: jobs at a time; 0 is as many as the cluster has CPUs."""
-    gpu_share: float = 0.0
-    """With --ray: of a GPU for each job, such as 0.25 for four on it."""
+    by: Annotated[ClusterOptions, tyro.conf.arg(name="")] = field(default_factory=ClusterOptions)
     audit: Annotated[AuditOptions, tyro.conf.arg(name="")] = field(default_factory=AuditOptions)
 
 
@@ -37,13 +33,8 @@ def run(arguments: Sequence[str]) -> None:
     from palmette.cli.search import reopened
     from palmette.methods.search import audited
     from palmette.progress import Bars
-    from palmette.workers.cluster import Cluster
 
-    cluster = (
-        None if options.ray is None else Cluster(options.ray, workers=options.workers, gpu_share=options.gpu_share)
-    )
-    with reopened(options.run, Bars()) as (job, method):
-        job = replace(job, cluster=cluster)
+    with reopened(options.run, Bars(), by=options.by) as (job, method):
         trust = audited(job, method.search(job), method.retraining, options.audit)
     if trust is None:
         print("no audit was asked for; give --networks or --table")

@@ -12,6 +12,7 @@ import io
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,10 @@ COMMANDS = {
 SHARED = ("search", "retrain")
 """Commands that several processes can do together, started by ``torchrun -m palmette``."""
 
+SILENCE = 10.0
+"""Seconds that all but the first process keep an error to themselves: it says the same, and ``torchrun`` then ends all;
+if they ended before it, it would be ended before it has spoken."""
+
 LONGEST = 1500
 """Characters of a complaint."""
 
@@ -56,8 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _dispatch(given[0], given[1:])
     except PalmetteError as error:
-        if os.environ.get("RANK", "0") == "0":  # the others say the same
-            print(f"palmette: {_shown(str(error))}", file=sys.stderr)
+        if os.environ.get("RANK", "0") != "0":
+            time.sleep(SILENCE)
+        print(f"palmette: {_shown(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("palmette: interrupted; the same command with --resume goes on from here", file=sys.stderr)

@@ -12,7 +12,6 @@ import tyro
 from palmette.cli.main import parse
 from palmette.cli.names import SPACES, named
 from palmette.cli.search import stored_search
-from palmette.errors import PalmetteError
 
 if TYPE_CHECKING:
     from palmette.decisions import Decisions
@@ -65,8 +64,6 @@ def target_of(path: Path, url: str, study: str | None, wanted: Sequence[str]) ->
     from palmette.searches.pareto import objectives
     from palmette.storage.optuna_mirror import Target
 
-    if not url:
-        raise PalmetteError("optuna: no storage was given; give sqlite:///FILE or postgresql://USER@HOST/NAME")
     entry = named(SPACES, stored_search(path).space, "space")
     metric = "accuracy" if len(entry.input_shape) > 1 else "perplexity"
     name = "/".join(path.absolute().parts[-2:])

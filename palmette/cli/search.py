@@ -18,12 +18,12 @@ from palmette.cli.names import SPACES, named
 from palmette.data.options import Splits
 from palmette.errors import PalmetteError
 from palmette.methods.options import AuditOptions
+from palmette.workers.options import ClusterOptions
 
 if TYPE_CHECKING:
     from palmette.methods.job import Job, Method
     from palmette.progress import Progress
     from palmette.storage.run_directory import RunDirectory
-    from palmette.workers.cluster import Cluster
 
 M = TypeVar("M")
 
@@ -76,12 +76,7 @@ class Search(Generic[M]):
     """auto takes a GPU if there is one."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to PyTorch."""
-    ray: str | None = None
-    """Evaluate candidates and train those of the audit on a Ray cluster: HOST:PORT, auto, or local to start one."""
-    workers: int = 0
-    """With --ray: jobs at a time; 0 is as many as the cluster has CPUs."""
-    gpu_share: float = 0.0
-    """With --ray: of a GPU for each job."""
+    by: Annotated[ClusterOptions, tyro.conf.arg(name="")] = field(default_factory=ClusterOptions)
     options: Annotated[M, tyro.conf.arg(name="")]
     """Of the method."""
     audit: AuditOptions = field(default_factory=AuditOptions)
@@ -101,11 +96,12 @@ def run(arguments: Sequence[str]) -> None:
         return
     options = parse_search(arguments)
     from palmette import ranks
+    from palmette.methods.search import mirroring
     from palmette.methods.search import run as run_job
     from palmette.progress import shown
 
     with ranks.started():
-        with opened_job(options, shown()) as job, _watched(options, job):
+        with opened_job(options, shown()) as job, mirroring(job, options.optuna):
             result = run_job(job, options.options, options.audit)
         is_first = ranks.own() == 0
     if not is_first:
@@ -161,7 +157,7 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
         )
     if options.threads:
         torch.set_num_threads(options.threads)
-    cluster = _cluster(options)
+    cluster = options.by.cluster()
     bounds = {name: text for name, text in vars(options.limits).items() if text is not None}
     device = chosen_device(options.device)
     data = load_any(options.data, splits=options.splits, seed=options.seed, image_size=options.image_size).to(device)
@@ -182,13 +178,13 @@ def opened_job(options: Search[Method], progress: Progress) -> Iterator[Job]:
 
 
 @contextmanager
-def reopened(path: Path, progress: Progress) -> Iterator[tuple[Job, Method]]:
-    """Open the run in ``path`` as it was begun, and yield its job and method.
+def reopened(path: Path, progress: Progress, *, by: ClusterOptions | None = None) -> Iterator[tuple[Job, Method]]:
+    """Open the run in ``path`` as it was begun, and yield its job and method; ``by`` says which cluster helps.
 
     Raises:
         StorageError: it is no run of the command line, or is in use.
     """
-    options = replace(stored_search(path), out=path, resume=True)
+    options = replace(stored_search(path), out=path, resume=True, by=by or ClusterOptions())
     with opened_job(options, progress) as job:
         yield job, options.options
 
@@ -215,41 +211,10 @@ def _directory(options: Search[Method]) -> RunDirectory:
     from palmette.storage.run_directory import RunDirectory, plain
 
     path = options.out or Path("runs") / f"{options.space}-{options.method}"
-    free = {"out", "resume", "threads", "optuna", "ray", "workers", "gpu_share"}
+    free = {"out", "resume", "threads", "optuna", "by"}
     # these may differ when a run is continued; the URL of Optuna may hold a password
     kept = {name: value for name, value in plain(options).items() if name not in free}
     return RunDirectory.open(path, kept) if options.resume else RunDirectory.create(path, kept)
-
-
-@contextmanager
-def _watched(options: Search[Method], job: Job) -> Iterator[None]:
-    """Mirror the trials to Optuna while the search runs, if that was asked for."""
-    from palmette import ranks
-
-    if options.optuna is None or ranks.own() != 0:
-        yield
-        return
-    from palmette.cli.mirror import target_of
-    from palmette.searches.optuna_trials import the_optuna
-    from palmette.storage.optuna_mirror import mirrored
-
-    the_optuna()  # its absence is told now
-    target = target_of(job.run.path, options.optuna, None, ())
-    with mirrored(job.run.path, job.space.decisions, target, job.progress.say):
-        yield
-
-
-def _cluster(options: Search[Method]) -> Cluster | None:
-    from palmette.workers.cluster import Cluster
-
-    if options.ray is None:
-        if options.workers or options.gpu_share:
-            raise PalmetteError(
-                f"workers = {options.workers}, gpu_share = {options.gpu_share} were given without ray; "
-                "add --ray local, or leave them out"
-            )
-        return None
-    return Cluster(options.ray, workers=options.workers, gpu_share=options.gpu_share)
 
 
 def chosen_device(name: str) -> str:

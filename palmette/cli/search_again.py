@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import tyro
 from palmette.cli.main import parse
 from palmette.cli.search import LimitTexts, opened_job, stored_search
 from palmette.errors import PalmetteError
+from palmette.workers.options import ClusterOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,17 @@ class SearchAgain:
     """Directory of the new runs, one for each limit, continued where they were stopped; default: RUN/again."""
     retrain: bool = False
     """Also retrain each winner and its rival from scratch, and write the page of each run."""
+    by: Annotated[ClusterOptions, tyro.conf.arg(name="")] = field(default_factory=ClusterOptions)
 
 
 def run_again(arguments: Sequence[str]) -> None:
     options = parse(SearchAgain, arguments, name="search")
     assert isinstance(options, SearchAgain)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise PalmetteError(
+            "search --from: torchrun started several processes, and nothing is trained that they could share; start "
+            "one, with --ray local for several workers"
+        )
     from palmette.methods.search_again import as_table, search_again, take_supernet
     from palmette.progress import Bars
     from palmette.storage.atomic import write_text
@@ -49,6 +57,7 @@ def run_again(arguments: Sequence[str]) -> None:
     for limits in each_limit(options.limits):
         latency = options.latency_table or before.latency_table
         wanted = replace(before, limits=limits, latency_table=latency, out=out / _folder(limits), resume=True)
+        wanted = replace(wanted, by=options.by)
         with opened_job(wanted, Bars()) as job:
             take_supernet(options.source, job.run)
             answers.append(search_again(job, wanted.options, retrain=options.retrain))

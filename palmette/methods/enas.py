@@ -78,7 +78,7 @@ class ENAS:
         from palmette.searches.trial import best_first
 
         supernet, (policy, rewarded) = trained_supernet(job, lambda net, watch: self._trained(job, net, watch))
-        evaluate, score = inherited(job.space, supernet, job.data), SCORES[self.rank_by]
+        evaluate, score = job.spread(inherited(job.space, supernet, job.data)), SCORES[self.rank_by]
         drawn = Drawn(policy, self.derived)
         history = run_arm(job, drawn, evaluate, name="enas", evaluations=self.derived)
         images = len(job.data.calibration) + len(job.data.validation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ from palmette.costs.counted import Costs, CountedCosts, cost_table
 from palmette.costs.limits import Limits, SummedCosts, check_feasible
 from palmette.data.text import Data
 from palmette.errors import ArchitectureError, StorageError
-from palmette.evaluation.score import Metrics
+from palmette.evaluation.spread import Evaluate, Spread
 from palmette.progress import Advance, Progress
 from palmette.report.contents import Picture
 from palmette.searches.trial import Score
@@ -72,6 +72,10 @@ class Job:
                 "search it with smash or spos"
             )
         return self.table
+
+    def spread(self, evaluate: Evaluate) -> Evaluate:
+        """Return an evaluation with weights that no longer change, shared out over the cluster if there is one."""
+        return evaluate if self.cluster is None else Spread(evaluate, self.cluster)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Advance]:
@@ -173,8 +177,8 @@ class Found:
     best: Architecture
     score: Score
     """What ranked the trials, higher is better."""
-    evaluate: Callable[[Sequence[Architecture]], list[Metrics]]
-    """Metrics on search-validation images with the method's weights."""
+    evaluate: Evaluate
+    """Metrics on search-validation images with the method's weights, by the job's cluster if it has one."""
     evaluations: int
     """Architectures evaluated to find the best, or that could have been for what it cost to decide otherwise."""
     passes: float

@@ -116,7 +116,7 @@ def judged(
     probabilities = {name: p.tolist() for name, p in model.parameters.probabilities().items()}
     job.journal.record("probabilities", probabilities)
     first = derived(job, probabilities)
-    evaluate, score = inherited(job.space, model.supernet, job.data), SCORES[rank_by]
+    evaluate, score = job.spread(inherited(job.space, model.supernet, job.data)), SCORES[rank_by]
     search = Likely(job.space.mixtures, probabilities, job.allows, first=first)
     history = run_arm(job, search, evaluate, name="likely", evaluations=candidates)
     each = len(job.data.calibration) + len(job.data.validation)

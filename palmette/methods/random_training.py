@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from palmette.architecture import Architecture
     from palmette.evaluation.score import Metrics
     from palmette.methods.job import Found, Job
+    from palmette.searches.trial import SearchAlgorithm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,10 @@ class RandomTraining:
             )
 
     def search(self, job: Job) -> Found:
-        """Train random networks one after another, each kept when it is done, and return the best."""
-        from palmette.evaluation.from_scratch import from_scratch
+        """Train random networks, each kept when it is done, and return the best; on a cluster many at a time."""
         from palmette.methods.job import Found
         from palmette.methods.single_path import SCORES, run_arm
+        from palmette.methods.trainings import trained_alone
         from palmette.searches.random import RandomSearch, RandomSearchOptions
         from palmette.searches.trial import best_first
         from palmette.training.loop import passes
@@ -63,17 +64,27 @@ class RandomTraining:
             recipe = dataclasses.replace(recipe, epochs=epochs, warmup_epochs=min(recipe.warmup_epochs, epochs))
         each = passes(job.data, recipe) + held_out
 
-        def trained(architecture: Architecture) -> Metrics:
-            watch = job.watch(f"alone/{architecture.id}", lambda done, total: None)
-            metrics = from_scratch(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
-            job.run.checkpoint(f"alone/{architecture.id}").unlink(missing_ok=True)
-            return metrics
-
         def evaluate(architectures: Sequence[Architecture]) -> list[Metrics]:
-            return [trained(architecture) for architecture in architectures]
+            return trained_alone(job, architectures, recipe, name="alone", advance=lambda done, total: None)
 
         one_by_one = RandomSearchOptions(evaluations=count, generation=1)  # so that a kill loses one training at most
         algorithm = RandomSearch(job.space.decisions, job.allows, one_by_one)
+        if job.cluster is not None:
+            with job.phase("random") as advance:
+                trained_alone(job, _ahead(job, algorithm, count), recipe, name="alone", advance=advance)
         history = run_arm(job, algorithm, evaluate, name="random", evaluations=count)
         score = SCORES[self.rank_by]
         return Found(best_first(history, score)[0].architecture, score, evaluate, len(history), each * len(history))
+
+
+def _ahead(job: Job, algorithm: SearchAlgorithm, count: int) -> list[Architecture]:
+    """Return what the search will propose and the journal does not have; no draw depends on a result."""
+    from palmette.searches.driver import Arm, Memory, run_search
+
+    def unseen(architectures: Sequence[Architecture]) -> list[Metrics]:
+        return [{} for _ in architectures]
+
+    arm = Arm(name="random", seed=job.seed, evaluations=count)
+    drawn = run_search(algorithm, unseen, Memory(), arm=arm, costs=lambda architecture: {})
+    done = {trial.architecture for trial in job.journal.trials()}
+    return [trial.architecture for trial in drawn if trial.architecture not in done]

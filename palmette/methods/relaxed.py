@@ -54,7 +54,7 @@ def found(
         training_passes: of the weights, in forward passes of one image through an average network.
         deciding_passes: of the architecture, likewise; random search may spend as much on evaluations.
     """
-    evaluate = inherited(space, supernet, job.data)
+    evaluate = job.spread(inherited(space, supernet, job.data))
     run_arm(job, Given([best]), evaluate, name="derived", evaluations=1)
     each = len(job.data.calibration) + len(job.data.validation)
     evaluations = max(1, round(deciding_passes / each))

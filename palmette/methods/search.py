@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,25 +23,29 @@ from palmette.costs.limits import Limit, Limits, SummedCosts
 from palmette.data.text import Data
 from palmette.errors import DataError
 from palmette.evaluation.audit import affordable_trainings, audit, read_table, stratified
-from palmette.evaluation.from_scratch import from_scratch, train_alone
+from palmette.evaluation.from_scratch import train_alone
 from palmette.evaluation.outcomes import metric_of, outcomes
-from palmette.evaluation.score import Metrics, score
-from palmette.evaluation.spread import trained_apart
+from palmette.evaluation.score import score
 from palmette.evaluation.trust import Audit
 from palmette.methods.account import Best, headline, write_account
 from palmette.methods.job import Found, Job, Method, feasible_table, opened
 from palmette.methods.options import AuditOptions
 from palmette.methods.single_path import run_arm
-from palmette.progress import Advance, shown
+from palmette.methods.trainings import trained_alone
+from palmette.progress import shown
+from palmette.searches.optuna_trials import the_optuna
+from palmette.searches.pareto import objectives
 from palmette.searches.random import RandomSearch, RandomSearchOptions
 from palmette.searches.trial import best_first
 from palmette.space import Definition, Space
 from palmette.storage.atomic import write_text
 from palmette.storage.environment import environment
 from palmette.storage.held import held
+from palmette.storage.optuna_mirror import Target, mirrored
 from palmette.storage.run_directory import RunDirectory, plain
 from palmette.training.loop import passes
 from palmette.training.recipe import Recipe
+from palmette.workers.options import ClusterOptions
 
 FEWEST_AUDITED = 3
 
@@ -67,7 +71,7 @@ class Result:
         return page
 
 
-def search(
+def search(  # noqa: PLR0913 - all of them what a user says in one call
     network: nn.Module | Definition | Space,
     *,
     data: Data,
@@ -76,6 +80,9 @@ def search(
     audit: AuditOptions | None = None,
     out: str | Path | None = None,
     seed: int = 0,
+    ray: str | None = None,
+    workers: int = 0,
+    optuna: str | None = None,
 ) -> Result:
     """Find, train and prove the best network of a space within limits.
 
@@ -88,13 +95,17 @@ def search(
         audit: how much proof is asked for.
         out: directory of the run, continued if it holds one of the same settings; default: a new temporary one.
         seed: of everything random.
+        ray: a Ray cluster that evaluates candidates and trains those of the audit, ``HOST:PORT``, ``auto`` or ``local``
+            to start one here; what is found does not depend on it.
+        workers: of the cluster, jobs at a time; 0 is as many as it has CPUs.
+        optuna: a storage that the trials are mirrored to meanwhile, ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``.
 
     Raises:
         PalmetteError: the network, data, limits or directory cannot be used; one line says why and what to do.
     """
     space = network if isinstance(network, Space) else Space(network)
     bounds = limits if isinstance(limits, Limits) else Limits.from_mapping(limits or {})
-    options = audit or AuditOptions()
+    options, cluster = audit or AuditOptions(), ClusterOptions(ray=ray, workers=workers).cluster()
     table = feasible_table(space, data, bounds, seed=seed)
     if options.table is not None:
         read_table(
@@ -125,8 +136,9 @@ def search(
             seed=seed,
             progress=shown(),
         ) as job,
+        mirroring(job, optuna),
     ):
-        return run(job, method, options)
+        return run(dataclasses.replace(job, cluster=cluster), method, options)
 
 
 def run(job: Job, method: Method, options: AuditOptions) -> Result:
@@ -140,6 +152,23 @@ def run(job: Job, method: Method, options: AuditOptions) -> Result:
     lines = headline(job, found, best, other)
     write_account(job, method, found, best, other, trust=trust, lines=lines)
     return Result(best, other, trust, lines, job.run.path)
+
+
+@contextmanager
+def mirroring(job: Job, url: str | None) -> Iterator[None]:
+    """Mirror the trials to a storage of Optuna inside the block, if there is a URL; rank 0 does it.
+
+    Raises:
+        PalmetteError: Optuna is not installed, or the URL is empty.
+    """
+    if url is None or ranks.own() != 0:
+        yield
+        return
+    the_optuna()  # its absence is told now
+    name = "/".join(job.run.path.absolute().parts[-2:])
+    target = Target(url, name, objectives((metric_of(job.data).name, "flops")))
+    with mirrored(job.run.path, job.space.decisions, target, job.progress.say):
+        yield
 
 
 def random_best(job: Job, found: Found) -> Architecture:
@@ -186,36 +215,10 @@ def audited(job: Job, found: Found, recipe: Recipe, options: AuditOptions) -> Au
 def _truth_from_scratch(job: Job, found: Found, recipe: Recipe, count: int) -> dict[Architecture, float]:
     """Train architectures spread over the ranking of the random arm; each finished one is kept in the journal."""
     architectures = stratified(job.journal.trials("random"), found.score, count)
-    keys = {architecture: f"audit/{recipe.epochs}/{architecture.id}" for architecture in architectures}
     metric = metric_of(job.data)
-    known = job.journal.records(f"audit/{recipe.epochs}/", Mapping[str, float])
-    missing = [architecture for architecture, key in keys.items() if metric.name not in known.get(key, {})]
     with job.phase("audit: from scratch") as advance:
-        for architecture, found_now in _trained_one_by_one(job, missing, recipe, keys, advance):
-            known[keys[architecture]] = found_now
-            job.journal.record(keys[architecture], found_now)
-            job.run.checkpoint(keys[architecture]).unlink(missing_ok=True)
-    return {architecture: metric.gain(known[key][metric.name]) for architecture, key in keys.items()}
-
-
-def _trained_one_by_one(
-    job: Job, architectures: Sequence[Architecture], recipe: Recipe, keys: Mapping[Architecture, str], advance: Advance
-) -> Iterator[tuple[Architecture, Metrics]]:
-    """Yield each architecture with its metrics after training from scratch, here or by the job's cluster."""
-    if job.cluster is not None:
-        ended = trained_apart(job.cluster, job.space, job.data, recipe, architectures, seed=job.seed)
-        for done, pair in enumerate(ended, start=1):
-            advance(done, len(architectures))
-            yield pair
-        return
-    for before, architecture in enumerate(architectures):
-        watch = job.watch(keys[architecture], partial(_advance, advance, before, len(architectures)))
-        yield architecture, from_scratch(job.space, architecture, job.data, recipe, seed=job.seed, watch=watch)
-
-
-def _advance(advance: Advance, before: int, count: int, done: int, total: int) -> None:
-    """Show the progress of one of ``count`` equal trainings, ``before`` of them finished."""
-    advance(before * total + done, count * total)
+        trained = trained_alone(job, architectures, recipe, name="audit", advance=advance)
+    return {a: metric.gain(metrics[metric.name]) for a, metrics in zip(architectures, trained, strict=True)}
 
 
 def _rows(table: SummedCosts) -> dict[str, object]:

@@ -13,7 +13,6 @@ from palmette.costs.limits import check_feasible
 from palmette.errors import PalmetteError
 from palmette.evaluation.inherited_text import inherited
 from palmette.evaluation.outcomes import metric_of
-from palmette.evaluation.spread import Spread
 from palmette.methods.job import Found, Job
 from palmette.sampling.uniform import UniformSampler
 from palmette.searches.driver import Arm, run_search
@@ -80,7 +79,7 @@ def searched(
         start: architectures for the first generation.
         remarks: on the training, for the report.
     """
-    evaluate, score = inherited(job.space, supernet, job.data), SCORES[rank_by]
+    evaluate, score = job.spread(inherited(job.space, supernet, job.data)), SCORES[rank_by]
     if job.limits:  # where limits are so tight that random draws miss them, one that meets them starts the search
         feasible = check_feasible(job.limits, job.space.decisions, job.table, np.random.default_rng(job.seed))
         start = [*start, feasible]
@@ -118,8 +117,6 @@ def run_arm(
             advance(done, evaluations)
 
         arm = Arm(name=name, seed=job.seed, evaluations=evaluations)
-        if job.cluster is not None:
-            evaluate = Spread(evaluate, job.cluster)
         return run_search(algorithm, evaluate, job.journal, arm=arm, costs=job.table, progress=show)
 
 

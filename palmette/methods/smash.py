@@ -56,7 +56,7 @@ class SMASH:
         from palmette.training.loop import passes
 
         module = trained(job, self)
-        evaluate = evaluator(module, job.space, images_of(job), seed=job.seed)
+        evaluate = job.spread(evaluator(module, job.space, images_of(job), seed=job.seed))
         options, score = self.perturbation, SCORES[self.rank_by]
         algorithm = Perturbation(job.space.decisions, job.allows, score, options)
         history = run_arm(job, algorithm, evaluate, name="perturbation", evaluations=options.evaluations)

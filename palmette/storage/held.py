@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palmette import ranks
+from palmette.errors import StorageError
 from palmette.storage.run_directory import LOCK, RunDirectory
 
 UNSENT = ("events", LOCK)
@@ -21,18 +22,34 @@ def held(begin: Callable[[], RunDirectory]) -> Iterator[RunDirectory]:
     """Yield the directory that ``begin`` opens on rank 0, and on each other rank a copy of it as it is then.
 
     All ranks find the same checkpoints and trials and write the same, so a run of N processes goes on as one of M.
+
+    Raises:
+        PalmetteError: what ``begin`` raises, on all ranks.
     """
     if ranks.own() == 0:
-        with begin() as directory:
-            if ranks.count() > 1:
-                ranks.agreed(_packed(directory.path))
+        with _begun(begin) as directory:
             yield directory
         return
+    why, packed = ranks.agreed(("", b""))
+    if why:
+        raise StorageError(why)
     with tempfile.TemporaryDirectory(prefix="palmette-rank-") as folder:
-        with tarfile.open(fileobj=io.BytesIO(ranks.agreed(b""))) as files:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as files:
             files.extractall(folder, filter="data")
         with RunDirectory.resume(Path(folder)) as directory:
             yield directory
+
+
+def _begun(begin: Callable[[], RunDirectory]) -> RunDirectory:
+    """Open the directory on rank 0, and tell the others what is in it, or why it cannot be used: they wait for it."""
+    try:
+        directory = begin()
+        packed = _packed(directory.path) if ranks.count() > 1 else b""
+    except Exception as error:  # whatever it is, they would wait for ever
+        ranks.agreed((str(error) or repr(error), b""))
+        raise
+    ranks.agreed(("", packed))
+    return directory
 
 
 def _packed(path: Path) -> bytes:

@@ -54,6 +54,10 @@ class Target:
     objectives: tuple[Objective, ...]
     """Metrics and costs that become the values of the trials, with their directions."""
 
+    def __post_init__(self) -> None:
+        if not self.url:
+            raise PalmetteError("optuna: no storage was given; give sqlite:///FILE or postgresql://USER@HOST/NAME")
+
     @property
     def address(self) -> str:
         """The URL with the driver that the extra installs; of a file, SQLite's."""

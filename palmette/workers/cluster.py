@@ -2,11 +2,13 @@
 
 Each job is one Ray task that asks for one CPU and a share of a GPU, so several jobs share a GPU. Ray gives the tasks of
 a worker or node that died to others. What is common to all jobs is sent to each worker once. Nodes need this package
-installed; those that join later get work too.
+installed; those that join later get work too. Jobs are done in the folder that the driver is in, where a node has it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +56,7 @@ class Cluster:
         ray = _connected(self.address, self.workers)
         task = ray.remote(num_cpus=1, num_gpus=self.gpu_share, max_retries=self.retries)(_do)
         if id(make) not in self._sent:
-            self._sent[id(make)] = make, ray.put(make)
+            self._sent[id(make)] = make, ray.put((make, os.getcwd()))
         common = [self._sent[id(make)][1]]  # inside a list Ray passes the reference on, and a worker fetches it once
         running: dict[Any, int] = {}
         position = 0
@@ -82,7 +84,10 @@ def _do(common: list[Any], job: Any) -> Any:
     key = common[0].hex()
     if key not in _made:
         _made.clear()
-        _made[key] = ray.get(common[0])()
+        make, folder = ray.get(common[0])
+        with contextlib.suppress(OSError):  # there is none on this node; jobs that need no files need no folder
+            os.chdir(folder)
+        _made[key] = make()
     return attempt(_made[key], job)
 
 

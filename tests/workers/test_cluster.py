@@ -66,7 +66,9 @@ def test_an_address_without_a_cluster_is_one_line() -> None:
 def test_options_say_who_works() -> None:
     assert isinstance(WorkerOptions(workers=0).pool(), Here)
     assert WorkerOptions(workers=3).pool() == Processes(3)
-    assert WorkerOptions(workers=0, ray="auto", gpu_share=0.25).pool() == Cluster("auto", gpu_share=0.25)
+    assert WorkerOptions().pool() == Processes(1)
+    assert WorkerOptions(ray="auto", gpu_share=0.25).pool() == Cluster("auto", workers=0, gpu_share=0.25)  # all of it
+    assert WorkerOptions(ray="auto", workers=1).pool() == Cluster("auto", workers=1)
     with pytest.raises(PalmetteError, match="without ray"):
         WorkerOptions(gpu_share=0.5)
     with pytest.raises(PalmetteError, match="workers = -1"):
