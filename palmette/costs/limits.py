@@ -29,6 +29,8 @@ DRAWS = 1000
 RESTARTS = 10
 STEPS = 100
 
+UNITS: Mapping[str, str] = {"latency": "ms"}
+"""Of the costs that are no counts."""
 _SUFFIXES = {"K": 1e3, "k": 1e3, "M": 1e6, "G": 1e9}
 _FORMS = 'allowed are 50e6 or "50M" (at most), "40M:50M" (a range), "40M:" (at least)'
 
@@ -118,7 +120,7 @@ class Limits(Mapping[str, Limit]):
         return len(self._limits)
 
     def __str__(self) -> str:
-        return " and ".join(f"{name} {limit}" for name, limit in self.items())
+        return " and ".join(f"{name} {limit}{unit(name)}" for name, limit in self.items())
 
     def pairs(self) -> dict[str, tuple[float | None, float | None]]:
         """Return ``{name: (low, high)}``, which ``from_mapping`` reads back; None is an open end."""
@@ -201,7 +203,7 @@ def check_feasible(limits: Limits, decisions: Decisions, costs: Costs, generator
     reached = costs(nearest)
     if limits.allows(reached):
         return nearest
-    values = ", ".join(f"{name} {number(reached[name])}" for name in limits)
+    values = ", ".join(f"{name} {amount(name, reached[name])}" for name in limits)
     raise LimitError(
         f"limits {limits}: {tried}; the nearest, {decisions.code(nearest)}, has {values}; "
         "widen the limits to include it"
@@ -223,8 +225,8 @@ def _within_reach(limits: Limits, decisions: Decisions, costs: SummedCosts) -> A
                 size, cure = ("smallest", "raise") if sign > 0 else ("largest", "lower")
                 bound = "at most" if sign > 0 else "at least"
                 raise LimitError(
-                    f"{name} {bound} {number(end)}: the {size} architecture of space {decisions.space!r} has "
-                    f"{number(reached[name])}; {cure} the limit to {'at least' if sign > 0 else 'at most'} that"
+                    f"{name} {bound} {amount(name, end)}: the {size} architecture of space {decisions.space!r} has "
+                    f"{amount(name, reached[name])}; {cure} the limit to {'at least' if sign > 0 else 'at most'} that"
                 )
     return None
 
@@ -284,6 +286,16 @@ def _end(part: str, text: str) -> float | None:
         raise LimitError(
             f"limit {text!r}: {part!r} is not a number; {_FORMS}, with K, M or G for 1e3, 1e6, 1e9"
         ) from None
+
+
+def unit(name: str) -> str:
+    """Return what stands behind a number of this cost: a space and its unit, or nothing for a count."""
+    return f" {UNITS[name]}" if name in UNITS else ""
+
+
+def amount(name: str, value: float) -> str:
+    """Return a cost in full with its unit: ``1,234`` FLOPs, ``0.81 ms`` of latency."""
+    return number(value) + unit(name)
 
 
 def number(value: float | None) -> str:

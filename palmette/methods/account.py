@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from palmette.architecture import Architecture
 from palmette.costs.additive import AdditiveTable
 from palmette.costs.average import average
-from palmette.costs.limits import number
+from palmette.costs.limits import amount
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.outcomes import compared, interval, metric_of
 from palmette.evaluation.score import Metrics
@@ -66,7 +66,7 @@ def headline(job: Job, found: Found, best: Best, other: Best) -> tuple[str, ...]
 
 
 def _costs(best: Best, names: Sequence[str]) -> str:
-    return ", ".join(f"{number(best.costs[name])} {name}" for name in names)
+    return ", ".join(f"{amount(name, best.costs[name])} {name}" for name in names)
 
 
 def _in_words(outcome: Tensor, metric: Metric) -> str:

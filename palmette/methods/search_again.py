@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from palmette.costs.limits import number
+from palmette.costs.limits import amount
 from palmette.errors import StorageError
 from palmette.evaluation.metric import Metric
 from palmette.evaluation.outcomes import metric_of
@@ -95,7 +95,7 @@ def as_table(answers: list[Answer]) -> str:
         [
             answer.limits,
             answer.code,
-            *(number(cost) for cost in answer.costs.values()),
+            *(amount(name, cost) for name, cost in answer.costs.items()),
             metric.show(answer.validation[metric.name]),
             metric.show(answer.random[metric.name]),
             "-" if answer.test_result is None else metric.show(answer.test_result),

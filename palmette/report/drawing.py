@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from palmette.report.contents import LayerRow
 from palmette.report.palette import FAINT_INK, INK, LINE, TRACK, series
-from palmette.report.wording import cost_title, escape, quantity
+from palmette.report.wording import cost_quantity, cost_title, escape
 
 WIDTH, HEIGHT = 128, 112
 """Size of a block, in pixels at scale 1."""
@@ -95,7 +95,7 @@ def _bar(layer: LayerRow, *, cost: str, largest: float, colour: str) -> str:
         return ""
     value = layer.costs[cost]
     length = _INNER * value / largest if largest else 0
-    words = f"{quantity(value, digits=3)} {cost_title(cost)}"
+    words = f"{cost_quantity(cost, value, digits=3)} {cost_title(cost)}"
     return (
         f'<rect x="17" y="65" width="{_INNER}" height="5" rx="2.5" fill="{TRACK}"/>'
         f'<rect class="cost" x="17" y="65" width="{length:.2f}" height="5" rx="2.5" fill="{colour}"/>'

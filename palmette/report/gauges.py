@@ -6,13 +6,13 @@ Horizontal places are percentages, so a drawing takes whatever width it is given
 from __future__ import annotations
 
 from palmette.report.palette import FAINT_INK, INK, LINE, SERIES, TRACK
-from palmette.report.wording import quantity
+from palmette.report.wording import cost_quantity
 
 _GOOD, _BAD = SERIES[0], SERIES[1]
 
 
-def limit_gauge(value: float, low: float | None, high: float | None) -> str:
-    """Return a bar from zero to ``value`` over the allowed range, with a tick and a number at each limit."""
+def limit_gauge(name: str, value: float, low: float | None, high: float | None) -> str:
+    """Return a bar of a cost, from zero to ``value`` over the allowed range, a tick and a number at each limit."""
     ends = [end for end in (low, high) if end is not None]
     top = 1.12 * max([value, *ends, 1e-12])
     is_outside = (low is not None and value < low) or (high is not None and value > high)
@@ -22,7 +22,7 @@ def limit_gauge(value: float, low: float | None, high: float | None) -> str:
     ticks = "".join(
         f'<line x1="{_place(end, top)}%" x2="{_place(end, top)}%" y1="0" y2="24" stroke="{INK}" stroke-width="2"/>'
         f'<text x="{_place(end, top)}%" y="37" font-size="11" fill="{FAINT_INK}" text-anchor="{_anchor(end, top)}">'
-        f"{quantity(end)}</text>"
+        f"{cost_quantity(name, end)}</text>"
         for end in ends
     )
     return (

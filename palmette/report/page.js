@@ -15,6 +15,7 @@
   const scaled = (value) => (value === null || value === undefined ? null : metric.factor * value);
   const sign = metric.higher_is_better ? 1 : -1;
   const number = (value) => (value === null || value === undefined ? "unknown" : value.toLocaleString("en", { maximumSignificantDigits: 5 }));
+  const amount = (value, unit) => (unit && typeof value === "number" ? `${number(value)} ${unit}` : number(value));
   // Plotly reads a little HTML in its texts: data is turned into plain text before it gets there.
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
@@ -47,7 +48,7 @@
     `${trial.arm}, generation ${trial.generation}`,
     ...Object.entries(trial.metrics).map(([name, value]) =>
       name === metric.name && value !== null ? `${name} ${scaled(value).toFixed(2)}${metric.suffix}` : `${name} ${number(value)}`),
-    ...page.costs.filter(({ name }) => name in trial.costs).map(({ name, title }) => `${title} ${number(trial.costs[name])}`),
+    ...page.costs.filter(({ name }) => name in trial.costs).map(({ name, title, unit }) => `${title} ${amount(trial.costs[name], unit)}`),
     ...(trial.within ? [] : ["outside the limits"]),
   ];
   const hover = (trial) => [`<b>${plain(trial.code)}</b>`, ...describe(trial).map(plain)].join("<br>");
@@ -105,10 +106,11 @@
   }
 
   function drawTrials(cost) {
-    const { title } = page.costs.find(({ name }) => name === cost);
+    const { title, unit } = page.costs.find(({ name }) => name === cost);
+    const ticks = unit ? {} : siTicks(page.trials.map(({ costs }) => costs[cost])); // no thousands of milliseconds
     for (const table of document.querySelectorAll("[data-front]")) table.hidden = table.dataset.front !== cost;
     return draw(byId("trials-plot"), trialsTraces(cost), {
-      xaxis: { title: { text: plain(title), standoff: 10 }, ...siTicks(page.trials.map(({ costs }) => costs[cost])) },
+      xaxis: { title: { text: plain(unit ? `${title} (${unit})` : title), standoff: 10 }, ...ticks },
       yaxis: metricAxis(`${metric.name} (search-validation)`),
       ...limitLines(cost),
     });
@@ -209,11 +211,12 @@
     const total = parts.reduce((sum, [, , value]) => sum + value, 0);
     const most = Math.max(...parts.map(([, , value]) => value), 0);
     details.hidden = !parts.length;
-    details.querySelector("summary").textContent = `${page.costs.find(({ name }) => name === cost)?.title ?? cost} by decision`;
+    const { title, unit } = page.costs.find(({ name }) => name === cost) ?? { title: cost, unit: "" };
+    details.querySelector("summary").textContent = `${title} by decision`;
     const rows = parts.map(([label, option, value]) => {
       const row = document.createElement("tr");
-      row.title = total ? `${((100 * value) / total).toFixed(1)}% of ${number(total)}` : "";
-      for (const text of [label, option, number(value)]) row.insertCell().textContent = text;
+      row.title = total ? `${((100 * value) / total).toFixed(1)}% of ${amount(total, unit)}` : "";
+      for (const text of [label, option, amount(value, unit)]) row.insertCell().textContent = text;
       const bar = row.insertCell().appendChild(document.createElement("div"));
       bar.style.width = most ? `${Math.max(0, (100 * value) / most)}%` : "0";
       return row;

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from palmette.costs.limits import UNITS
 from palmette.evaluation.metric import ACCURACY, Metric
 from palmette.evaluation.trust import Audit
 from palmette.report.contents import Contents, Curve, TrialRow
@@ -28,7 +29,7 @@ def plot_data(contents: Contents) -> dict[str, object]:
         "winner": {"code": contents.winner_code, "architecture": contents.winner_architecture},
         "arms": list(dict.fromkeys(trial.arm for trial in contents.trials)),
         "metric": asdict(contents.metric),
-        "costs": [{"name": name, "title": cost_title(name)} for name in costs],
+        "costs": [{"name": name, "title": cost_title(name), "unit": UNITS.get(name, "")} for name in costs],
         "limits": {name: [_number(end) for end in ends] for name, ends in contents.limits.items()},
         "trials": [_trial(trial, contents.limits) for trial in contents.trials],
         "fronts": {name: pareto_front(contents.trials, name, contents.limits, contents.metric) for name in costs},

@@ -13,7 +13,15 @@ from palmette.report.drawing import draw
 from palmette.report.gauges import limit_gauge, share_bar
 from palmette.report.graph_drawing import draw_graph
 from palmette.report.plots import cost_names, is_within, pareto_front, result
-from palmette.report.wording import cost_title, curve_title, duration, escape, limits_in_words, quantity
+from palmette.report.wording import (
+    cost_axis,
+    cost_quantity,
+    cost_title,
+    curve_title,
+    duration,
+    escape,
+    limits_in_words,
+)
 
 DRAWING_COLUMNS = {"for-desktop": 7, "for-tablet": 4, "for-phone": 2}
 """The winner is drawn once per width of screen, so that its rows wrap; the style sheet shows the one that fits."""
@@ -25,8 +33,8 @@ def headline(contents: Contents) -> str:
     metric = contents.metric
     sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in contents.headline)
     facts = "".join(
-        f"<div><dt>{escape(cost_title(name))}</dt><dd>{quantity(value)}"
-        f"<small>{limits_in_words(*contents.limits.get(name, (None, None)))}</small></dd></div>"
+        f"<div><dt>{escape(cost_title(name))}</dt><dd>{cost_quantity(name, value)}"
+        f"<small>{limits_in_words(name, *contents.limits.get(name, (None, None)))}</small></dd></div>"
         for name, value in contents.costs.items()
     )
     return (
@@ -89,7 +97,7 @@ def trials(contents: Contents) -> str:
     names = cost_names(contents)
     if not names:
         return section("trials", title, missing("No evaluated architectures with their costs were recorded."))
-    options = "".join(f'<option value="{escape(name)}">{escape(cost_title(name))}</option>' for name in names)
+    options = "".join(f'<option value="{escape(name)}">{escape(cost_axis(name))}</option>' for name in names)
     fronts = "".join(_front_table(contents, name, hidden=name != names[0]) for name in names)
     outside = any(not is_within(trial.costs, contents.limits) for trial in contents.trials)
     hollow = " Hollow marks lie outside the limits." if outside else ""
@@ -190,25 +198,23 @@ def _cost(contents: Contents, name: str) -> str:
     low, high = contents.limits.get(name, (None, None))
     title = f"<b>{escape(cost_title(name))}</b>"
     if name not in contents.costs:
-        return (
-            f'<div class="gauge"><p>{title} {limits_in_words(low, high)}: the winner\'s cost was not recorded</p></div>'
-        )
+        return f'<div class="gauge"><p>{title} {limits_in_words(name, low, high)}: the winner\'s cost was not recorded</p></div>'
     value = contents.costs[name]
     if low is None and high is None:
         state = '<span class="state">no limit</span>'
     elif is_within({name: value}, contents.limits):
-        state = f'<span class="state good">✓ within: {limits_in_words(low, high)}</span>'
+        state = f'<span class="state good">✓ within: {limits_in_words(name, low, high)}</span>'
     else:
-        state = f'<span class="state bad">✗ outside: {limits_in_words(low, high)}</span>'
-    gauge = "" if low is None and high is None else limit_gauge(value, low, high)
-    return f'<div class="gauge"><p>{title} <span title="{value:,}">{quantity(value)}</span> {state}</p>{gauge}</div>'
+        state = f'<span class="state bad">✗ outside: {limits_in_words(name, low, high)}</span>'
+    gauge = "" if low is None and high is None else limit_gauge(name, value, low, high)
+    return f'<div class="gauge"><p>{title} <span title="{value:,}">{cost_quantity(name, value)}</span> {state}</p>{gauge}</div>'
 
 
 def _front_table(contents: Contents, cost: str, *, hidden: bool) -> str:
     front = pareto_front(contents.trials, cost, contents.limits, contents.metric)
     rows = "".join(
         f'<tr><td><button type="button" class="link" data-trial="{i}">{escape(trial.code)}</button></td>'
-        f"<td>{escape(trial.arm)}</td><td class=number>{quantity(trial.costs[cost])}</td>"
+        f"<td>{escape(trial.arm)}</td><td class=number>{cost_quantity(cost, trial.costs[cost])}</td>"
         f"<td class=number>{contents.metric.show(result(trial, contents.metric))}</td></tr>"
         for i, trial in ((i, contents.trials[i]) for i in front)
     )

@@ -9,6 +9,8 @@ import html
 import re
 from collections.abc import Mapping
 
+from palmette.costs.limits import UNITS, unit
+
 COST_TITLES: Mapping[str, str] = {
     "flops": "FLOPs",
     "params": "Parameters",
@@ -16,7 +18,6 @@ COST_TITLES: Mapping[str, str] = {
     "bitops": "BitOPs",
     "bytes": "Packed size (bytes)",
     "latency": "Latency",
-    "latency_ms": "Latency (ms)",
 }
 STATISTIC_TITLES: Mapping[str, str] = {
     "kendall_tau_b": "Kendall's τ-b",
@@ -52,9 +53,15 @@ def cost_title(name: str) -> str:
     return COST_TITLES.get(name, name)
 
 
+def cost_axis(name: str) -> str:
+    """Return the full name of a cost with its unit, for axes and heads of columns; not escaped."""
+    return f"{cost_title(name)} ({UNITS[name]})" if name in UNITS else cost_title(name)
+
+
 def curve_title(name: str) -> str:
     """Return what a training curve shows, or its name; not escaped."""
-    return CURVE_TITLES.get(name, name)
+    cost = name.removeprefix("expected ")
+    return f"{name}, {UNITS[cost]}" if cost != name and cost in UNITS else CURVE_TITLES.get(name, name)
 
 
 def statistic_title(name: str) -> str:
@@ -68,6 +75,14 @@ def quantity(value: float, *, digits: int = 4) -> str:
         if abs(value) >= factor * (1 - 0.5 * 10**-digits):
             return f"{_rounded(value / factor, digits)}\u00a0{unit}"
     return _rounded(value, digits)
+
+
+def cost_quantity(name: str, value: float, *, digits: int = 4) -> str:
+    """Return a cost: ``27.18 M`` FLOPs, and what has a unit of its own in full with that unit, as ``1,234.5 ms``."""
+    if name not in UNITS:
+        return quantity(value, digits=digits)
+    full = f"{value:,.{digits + 1}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+    return full + unit(name).replace(" ", "\u00a0")
 
 
 def percent(fraction: float, *, decimals: int = 2) -> str:
@@ -85,13 +100,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
 
 
-def limits_in_words(low: float | None, high: float | None) -> str:
-    """Return ``at most 30 M``, ``at least 10 M``, ``10 M to 30 M`` or ``no limit``."""
+def limits_in_words(name: str, low: float | None, high: float | None) -> str:
+    """Return ``at most 30 M``, ``at least 10 M``, ``10 M to 30 M`` or ``no limit``, as the cost is written."""
     if low is not None and high is not None:
-        return f"{quantity(low)} to {quantity(high)}"
+        return f"{cost_quantity(name, low)} to {cost_quantity(name, high)}"
     if high is not None:
-        return f"at most {quantity(high)}"
-    return "no limit" if low is None else f"at least {quantity(low)}"
+        return f"at most {cost_quantity(name, high)}"
+    return "no limit" if low is None else f"at least {cost_quantity(name, low)}"
 
 
 def _rounded(value: float, digits: int) -> str:

@@ -73,7 +73,7 @@ def test_every_architecture_of_a_search_keeps_the_limit(table: Path, tmp_path: P
     assert "Latency check" in (out / "report.html").read_text()
     again = ("--from", str(out), "--limits.latency", "4,6", "--limits.flops", "2M")
     assert main(["search", *again]) == 0
-    assert all(f"latency at most {most}" in (out / "again" / "table.md").read_text() for most in (4, 6))
+    assert all(f"latency at most {most} ms" in (out / "again" / "table.md").read_text() for most in (4, 6))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_architecture_of_a_search_keeps_the_limit(table: Path, tmp_path: P
         ),
         (
             ["search", "--latency-table", "{table}", "--limits.latency", "0.5"],
-            "latency at most 0.5: the smallest archi",
+            "latency at most 0.5 ms: the smallest archi",
         ),
         (
             ["search", "--latency-table", "{table}", "--image-size", "12"],

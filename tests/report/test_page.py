@@ -98,8 +98,27 @@ def test_every_limit_is_shown_with_whether_it_holds(contents: Contents) -> None:
 
 
 def test_a_limited_cost_that_was_not_recorded_is_named(contents: Contents) -> None:
-    text = _Outline(render(replace(contents, limits={"latency_ms": (None, 12.0)}))).text
-    assert "Latency (ms) at most 12: the winner's cost was not recorded" in text
+    text = _Outline(render(replace(contents, limits={"latency": (None, 12.0)}))).text.replace("\u00a0", " ")
+    assert "Latency at most 12 ms: the winner's cost was not recorded" in text
+
+
+def test_latency_has_its_unit_wherever_it_stands(contents: Contents) -> None:
+    trials = [replace(t, costs={**t.costs, "latency": t.costs["flops"] / 50_000}) for t in contents.trials]
+    measured = replace(
+        contents, costs={**contents.costs, "latency": 1234.5}, limits={"latency": (None, 1500.0)}, trials=trials
+    )
+    outline = _Outline(render(measured))
+    text = outline.text.replace("\u00a0", " ")
+    assert "Latency1,234.5 msat most 1,500 ms" in text  # among the facts
+    assert "Latency 1,234.5 ms ✓ within: at most 1,500 ms" in text
+    assert "1,500 ms" in text[text.index("✓ within: at most 1,500 ms") + 26 :]  # under the tick of the gauge
+    assert "Latency (ms)FLOPs" in text  # to choose from
+    front = text[text.index("The Pareto front as a table") :]
+    least = min(t.costs["latency"] for t in trials)
+    assert f"evolution{least:,.5g} ms" in front or f"random{least:,.5g} ms" in front
+    costs = json.loads(next(text for text in outline.scripts if text.startswith("{")))["costs"]
+    assert costs[0] == {"name": "latency", "title": "Latency", "unit": "ms"}
+    assert {cost["unit"] for cost in costs[1:]} == {""}
 
 
 def test_audit_shows_differences_in_the_group_of_their_statistic(page: str) -> None:

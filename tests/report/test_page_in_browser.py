@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,19 @@ def test_another_cost_changes_axis_and_front(browser: Browser, page: Path) -> No
     browser.wait(f"{title} === 'Parameters'")
     shown = "[...document.querySelectorAll('[data-front]')].filter(t => !t.hidden).map(t => t.dataset.front)"
     assert browser.evaluate(shown) == ["params"]
+
+
+def test_latency_has_its_unit_on_the_axis_and_in_the_panel(
+    browser: Browser, contents: Contents, tmp_path: Path
+) -> None:
+    trials = [replace(t, costs={"latency": t.costs["flops"] / 10_000}) for t in contents.trials[:50]]
+    browser.open(_write(replace(contents, trials=trials, limits={"latency": (None, 6000.0)}), tmp_path), width=1280)
+    assert browser.evaluate("document.querySelector('#trials-plot .xtitle').textContent") == "Latency (ms)"
+    ticks = browser.evaluate("[...document.querySelectorAll('#trials-plot .xtick text')].map(t => t.textContent)")
+    assert "4000" in ticks
+    browser.evaluate("document.querySelector('[data-trial]').click()")
+    facts = browser.evaluate("document.getElementById('architecture-facts').textContent")
+    assert re.search(r"^Latency [\d,.]+ ms$", facts, re.MULTILINE)
 
 
 def test_the_front_can_be_read_and_chosen_by_keyboard(browser: Browser, page: Path) -> None:

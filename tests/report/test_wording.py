@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from palmette.report.wording import duration, escape, limits_in_words, percent, quantity
+from palmette.report.wording import (
+    cost_axis,
+    cost_quantity,
+    cost_title,
+    curve_title,
+    duration,
+    escape,
+    limits_in_words,
+    percent,
+    quantity,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +52,21 @@ def test_percent_has_two_decimals() -> None:
     ],
 )
 def test_limits_name_their_ends(ends: tuple[float | None, float | None], words: str) -> None:
-    assert limits_in_words(*ends).replace("\u00a0", " ") == words
+    assert limits_in_words("flops", *ends).replace("\u00a0", " ") == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.8123456, "0.81235 ms"), (12, "12 ms"), (1234.5, "1,234.5 ms"), (123456, "123,456 ms")]
+)
+def test_milliseconds_stand_in_full_with_their_unit(value: float, words: str) -> None:
+    assert cost_quantity("latency", value).replace("\u00a0", " ") == words
+    assert limits_in_words("latency", None, value).replace("\u00a0", " ") == f"at most {words}"
+
+
+def test_a_unit_stands_in_brackets_where_the_numbers_are_bare() -> None:
+    assert (cost_title("latency"), cost_axis("latency"), cost_axis("flops")) == ("Latency", "Latency (ms)", "FLOPs")
+    assert curve_title("expected latency") == "expected latency, ms"
+    assert curve_title("expected flops") == "expected flops"
 
 
 def test_escape_leaves_no_markup_and_no_character_that_xml_or_utf_8_refuses() -> None:
