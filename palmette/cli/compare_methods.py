@@ -25,11 +25,13 @@ from palmette.cli.method_names import METHODS
 from palmette.cli.names import SPACES, named
 from palmette.cli.search import LimitTexts, Search, opened_job
 from palmette.comparison.equal_cost import equal_epochs
+from palmette.comparison.named_searches import GENERATION
 from palmette.data.options import Splits
 from palmette.errors import PalmetteError
 from palmette.methods.options import AuditOptions
 from palmette.methods.random_training import RandomTraining
 from palmette.methods.spos import SPOS
+from palmette.searches.evolution import EvolutionOptions
 from palmette.workers.options import WorkerOptions
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class CompareMethods:
     seeds: int = 3
     epochs: int = 0
     """Of the supernet of the first method; 0 takes the recipe's."""
+    evaluations: int = 0
+    """Of each trained supernet, in generations of 20; 0 takes the recipe's."""
     limits: LimitTexts = field(default_factory=LimitTexts)
     splits: Splits = field(default_factory=Splits)
     image_size: int | None = None
@@ -73,8 +77,11 @@ class CompareMethods:
     by: Annotated[WorkerOptions, tyro.conf.arg(name="")] = field(default_factory=WorkerOptions)
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.epochs < 0:
-            raise PalmetteError(f"compare: seeds {self.seeds} must be at least 1, epochs {self.epochs} at least 0")
+        if self.seeds < 1 or min(self.epochs, self.evaluations) < 0:
+            raise PalmetteError(
+                f"compare: seeds {self.seeds} must be at least 1, epochs {self.epochs} and evaluations "
+                f"{self.evaluations} at least 0"
+            )
         if self.truth_column and self.truth is None:
             raise PalmetteError(f"compare: truth_column = {self.truth_column!r} was given without a table; add --truth")
 
@@ -145,8 +152,21 @@ def method_of(options: CompareMethods, job: MethodJob) -> Method:
         spos = dataclasses.replace(
             spos, training=dataclasses.replace(spos.training, epochs=job.epochs, warmup_epochs=warmup)
         )
+    if options.evaluations:
+        spos = dataclasses.replace(spos, evolution=_evolution(options.evaluations))
     method = named(METHODS, job.method, "method").settings(spos)
     return dataclasses.replace(method, passes=job.passes) if isinstance(method, RandomTraining) else method
+
+
+def _evolution(evaluations: int) -> EvolutionOptions:
+    size = min(GENERATION, evaluations)
+    return EvolutionOptions(
+        population=size,
+        generations=-(-evaluations // size) - 1,
+        parents=min(EvolutionOptions.parents, size),
+        mutants=size // 2,
+        crossovers=size - size // 2,
+    )
 
 
 def jobs_of(options: CompareMethods, names: Sequence[str], journal: Journal) -> list[MethodJob]:
