@@ -198,7 +198,8 @@ def _cost(contents: Contents, name: str) -> str:
     low, high = contents.limits.get(name, (None, None))
     title = f"<b>{escape(cost_title(name))}</b>"
     if name not in contents.costs:
-        return f'<div class="gauge"><p>{title} {limits_in_words(name, low, high)}: the winner\'s cost was not recorded</p></div>'
+        limits = limits_in_words(name, low, high)
+        return f'<div class="gauge"><p>{title} {limits}: the winner\'s cost was not recorded</p></div>'
     value = contents.costs[name]
     if low is None and high is None:
         state = '<span class="state">no limit</span>'
@@ -207,7 +208,8 @@ def _cost(contents: Contents, name: str) -> str:
     else:
         state = f'<span class="state bad">✗ outside: {limits_in_words(name, low, high)}</span>'
     gauge = "" if low is None and high is None else limit_gauge(name, value, low, high)
-    return f'<div class="gauge"><p>{title} <span title="{value:,}">{cost_quantity(name, value)}</span> {state}</p>{gauge}</div>'
+    shown = f'<span title="{value:,}">{cost_quantity(name, value)}</span>'
+    return f'<div class="gauge"><p>{title} {shown} {state}</p>{gauge}</div>'
 
 
 def _front_table(contents: Contents, cost: str, *, hidden: bool) -> str:

@@ -40,7 +40,7 @@ CURVE_TITLES: Mapping[str, str] = {
 }
 """Of what shows a collapse, and of what is learned beside the weights."""
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def escape(text: object) -> str:
@@ -71,9 +71,9 @@ def statistic_title(name: str) -> str:
 
 def quantity(value: float, *, digits: int = 4) -> str:
     """Return a number with that many significant digits and a unit prefix: ``27.18 M``."""
-    for factor, unit in _UNITS:
+    for factor, prefix in _PREFIXES:
         if abs(value) >= factor * (1 - 0.5 * 10**-digits):
-            return f"{_rounded(value / factor, digits)}\u00a0{unit}"
+            return f"{_rounded(value / factor, digits)}\u00a0{prefix}"
     return _rounded(value, digits)
 
 
