@@ -54,7 +54,7 @@ class Latency:
     check: int = 30
     """Further networks, to check it on."""
     rounds: int = 20
-    """Every network is measured once a round; the least time counts."""
+    """Every network is measured once a round, beside a reference; the middle one counts."""
     seed: int = 0
 
 
@@ -134,12 +134,13 @@ def _measure(options: Latency, space: Space, conditions: Conditions) -> None:
     from palmette.costs.latency import measured
 
     decisions = space.decisions
-    table = None if options.table is None else read_table(options.table, decisions, conditions.input_shape).table
+    table = None if options.table is None else read_table(options.table, decisions, conditions.input_shape)
     architectures = [read_architecture(code, decisions) for code in options.codes]
     generator = np.random.default_rng(options.seed)
-    times = measured(space, architectures, conditions, rounds=options.rounds, generator=generator)
-    for architecture, each in zip(architectures, times.T, strict=True):
-        facts: dict[str, str | float] = {"code": decisions.code(architecture), "measured": round(float(each.min()), 6)}
+    pace = table.reference if table else 0.0
+    times = measured(space, architectures, conditions, rounds=options.rounds, generator=generator, reference=pace)
+    for architecture, each in zip(architectures, times, strict=True):
+        facts: dict[str, str | float] = {"code": decisions.code(architecture), "measured": round(float(each), 6)}
         if table is not None:
-            facts["predicted"] = round(table(architecture)["latency"], 6)
+            facts["predicted"] = round(table.table(architecture)["latency"], 6)
         print(json.dumps(facts))

@@ -1,10 +1,12 @@
 """Latency: milliseconds of whole networks on this machine, and a table of options that their sums come from.
 
-Networks are measured in random order, round after round, each after a call that warms the caches; the least time
-counts, since other work on a machine can only lengthen a call (on a busy machine the medians of two halves of the
-rounds agreed to R2 0.64, the least times to 0.98). Of networks that are chains of layers the clock is read between the
-layers too, so that every option is measured where it runs, between the neighbours it really has, in some ten networks
-for each option of a decision and not in three for each entry of the table. The table is fitted to these times
+Networks are measured in random order, round after round, call by call in turn with one reference network. A machine's
+pace changes from moment to moment (other work, clock rates; a factor of two on a shared server), and what slows a call
+slows its neighbour in time; so what counts is the share of the reference's time, in the middle round, times the
+reference's time when it was quickest. (FBNet at 224x224 on a shared server: the least times of two halves of 8 rounds
+agreed to R2 0.80, these to 0.91.) Of networks that are chains of layers the clock is read between the layers too, so
+that every option is measured where it runs, between the neighbours it really has, in some ten networks for each option
+of a decision and not in three for each entry of the table. The table is fitted to these times
 (``costs.additive``) and then held against networks that took no part in the fit. FBNet (Wu et al., 2019, section 3.2)
 and ProxylessNAS (Cai et al., 2019, section 3.3) search with such tables; theirs age with the runtime (gradient.md 7.4),
 so the conditions are kept.
@@ -30,13 +32,13 @@ from palmette.decisions import Decisions
 from palmette.errors import LimitError, PalmetteError
 from palmette.space import Space, Supernet, chain, fill_all, slots
 
-FORMAT = 1
+FORMAT = 2
 FEWEST = 100
 """Networks that a table is fitted to at least."""
 PER_ENTRY = 3
 """Networks per free entry of the part of the table that has the most, otherwise."""
 CALLS = 3
-"""Timed calls of a network in each round, after one that is not timed."""
+"""Timed calls of a network and of the reference in each round, after one of each that is not timed."""
 
 Array = npt.NDArray[np.float64]
 Advance = Callable[[int, int], None]
@@ -72,8 +74,10 @@ class LatencyTable:
     """Of the networks measured for the check only."""
     measured: tuple[float, ...]
     """Milliseconds of these."""
-    medians: tuple[float, ...]
-    """Milliseconds of these in the middle round: what a call takes while other work goes on."""
+    reference: float
+    """Milliseconds of the reference network when it was quickest."""
+    disturbance: float
+    """By what share it took longer than that in the middle round: what other work did to the machine."""
 
     @property
     def predicted(self) -> list[float]:
@@ -102,7 +106,9 @@ class LatencyTable:
             },
             "fitted_to": self.fitted_to,
             "rounds": self.rounds,
-            "check": {"codes": self.codes, "measured": self.measured, "medians": self.medians} | asdict(self.agreement),
+            "reference": self.reference,
+            "disturbance": self.disturbance,
+            "check": {"codes": self.codes, "measured": self.measured} | asdict(self.agreement),
         }
         return json.dumps(record, indent=1) + "\n"
 
@@ -143,7 +149,8 @@ def read_latency(text: str, decisions: Decisions) -> LatencyTable:
             rounds=record["rounds"],
             codes=tuple(check["codes"]),
             measured=tuple(check["measured"]),
-            medians=tuple(check["medians"]),
+            reference=float(record["reference"]),
+            disturbance=float(record["disturbance"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise LimitError(f"it is damaged ({error}); measure again") from None
@@ -177,17 +184,18 @@ def measured_table(
     reads = _reads(space)
     generator = np.random.default_rng(seed)
     drawn, fitted_to = _draw(space.decisions, wanted + check, generator), wanted
-    parts = _measured(space, drawn, conditions, rounds=rounds, generator=generator, advance=advance)
-    times = parts.sum(axis=2)
-    least = times.min(axis=0)
+    timed = _measured(space, drawn, conditions, rounds=rounds, generator=generator, advance=advance)
+    parts, wholes = np.median(timed.parts, axis=0), np.median(timed.parts.sum(axis=2), axis=0)
+    parts *= (wholes / parts.sum(axis=1))[:, None]
     return LatencyTable(
-        fit_additive(space.decisions, drawn[:fitted_to], parts[:, :fitted_to].min(axis=0), name="latency", reads=reads),
+        fit_additive(space.decisions, drawn[:fitted_to], parts[:fitted_to], name="latency", reads=reads),
         conditions,
         fitted_to,
         rounds,
         codes=tuple(space.decisions.code(space.decisions.check(encoding)) for encoding in drawn[fitted_to:]),
-        measured=tuple(least[fitted_to:].tolist()),
-        medians=tuple(np.median(times[:, fitted_to:], axis=0).tolist()),
+        measured=tuple(wholes[fitted_to:].tolist()),
+        reference=timed.reference,
+        disturbance=timed.disturbance,
     )
 
 
@@ -210,15 +218,33 @@ def measured(
     *,
     rounds: int,
     generator: np.random.Generator,
-    advance: Advance = lambda done, total: None,
+    reference: float = 0.0,
 ) -> Array:
-    """Return the milliseconds of one call of each network in each round, ``[rounds, architectures]``.
+    """Return the milliseconds of one call of each network, ``[architectures]``.
 
-    A round's figure is the least of a few calls. Networks are in evaluation mode and without gradients; they share the
-    weights of one supernet, which needs less memory and takes the same time.
+    Networks are in evaluation mode and without gradients; they share the weights of one supernet, which needs less
+    memory and takes the same time.
+
+    Args:
+        space: of the networks.
+        architectures: of these.
+        conditions: under which.
+        rounds: in which every network is measured once.
+        generator: of the order.
+        reference: milliseconds of the reference network at the pace that counts, that of a table to compare with;
+            0: the best pace seen here.
     """
-    parts = _measured(space, architectures, conditions, rounds=rounds, generator=generator, advance=advance)
-    return np.asarray(parts.sum(axis=2))
+    timed = _measured(space, architectures, conditions, rounds=rounds, generator=generator)
+    times = np.median(timed.parts.sum(axis=2), axis=0)
+    return np.asarray(times * (reference / timed.reference if reference else 1.0))
+
+
+@dataclass(frozen=True)
+class _Timed:
+    parts: Array
+    """Milliseconds at the pace of the quickest reference, ``[rounds, architectures, parts]``."""
+    reference: float
+    disturbance: float
 
 
 def _measured(
@@ -228,24 +254,29 @@ def _measured(
     *,
     rounds: int,
     generator: np.random.Generator,
-    advance: Advance,
-) -> Array:
-    """Return ``measured`` by the parts of the networks, ``[rounds, architectures, parts]``."""
+    advance: Advance = lambda done, total: None,
+) -> _Timed:
     device, dtype = torch.device(conditions.device), getattr(torch, conditions.dtype)
     supernet = space.supernet(seed=0).eval()
-    networks = [
+    reference, *networks = [
         [part.to(device, dtype) for part in _parts(supernet.network, _network(space, supernet, architecture))]
-        for architecture in architectures
+        for architecture in (space.decisions.sample(np.random.default_rng(0)), *architectures)
     ]
     x = torch.randn(conditions.batch_size, *conditions.input_shape, device=device, dtype=dtype)
     clock = clock_of(conditions)[1]
     times = np.zeros((rounds, len(networks), len(_reads(space))))
+    paces = np.zeros((rounds, len(networks)))
     with _quietly(conditions.threads):
         for turn in range(rounds):
             for done, i in enumerate(generator.permutation(len(networks)).tolist(), start=1):
-                times[turn, i] = _milliseconds(networks[i], x, clock)
+                calls = [
+                    (_milliseconds(reference, x, clock), _milliseconds(networks[i], x, clock)) for _ in range(1 + CALLS)
+                ]
+                paces[turn, i] = sum(theirs.sum() for theirs, _ in calls[1:]) / CALLS
+                times[turn, i] = sum(own for _, own in calls[1:]) / CALLS
                 advance(turn * len(networks) + done, rounds * len(networks))
-    return times
+    best = float(paces.min())
+    return _Timed(times * (best / paces)[:, :, None], best, float(np.median(paces)) / best - 1)
 
 
 def _parts(definition: nn.Module, network: nn.Module) -> list[nn.Module]:
@@ -276,16 +307,14 @@ def clock_of(conditions: Conditions) -> tuple[str, Clock]:
 
 
 def _milliseconds(parts: Sequence[nn.Module], x: Tensor, clock: Clock) -> Array:
-    """Return the time of each part in the quickest of a few calls of the whole network."""
-    calls = []
-    for _ in range(1 + CALLS):
-        y, moments = x, [clock()]
-        for part in parts:
-            y = part(y)
-            _finish(x)
-            moments.append(clock())
-        calls.append(1e3 * np.diff(moments))
-    return np.asarray(min(calls[1:], key=lambda times: float(times.sum())))
+    """Return the time of each part in one call of the whole network."""
+    moments = [clock()]
+    y = x
+    for part in parts:
+        y = part(y)
+        _finish(x)
+        moments.append(clock())
+    return np.asarray(1e3 * np.diff(moments))
 
 
 def _finish(x: Tensor) -> None:

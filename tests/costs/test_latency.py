@@ -52,6 +52,18 @@ def test_what_is_a_sum_is_found_and_predicted_exactly() -> None:
 
 
 @pytest.mark.usefixtures("clock")
+def test_progress_is_told_and_the_pace_of_a_table_is_that_of_later_measurements() -> None:
+    space, told = small_images(), []
+    table = measured_table(
+        space, CONDITIONS, networks=40, check=6, rounds=3, advance=lambda done, total: told.append((done, total))
+    )
+    assert told[-1] == (3 * 46, 3 * 46)
+    generator, architecture = np.random.default_rng(0), space.decisions.parse("332202")
+    later = measured(space, [architecture], CONDITIONS, rounds=3, generator=generator, reference=2 * table.reference)
+    assert later == pytest.approx(2 * milliseconds(space.build(architecture, seed=0)))
+
+
+@pytest.mark.usefixtures("clock")
 def test_networks_of_the_check_took_no_part_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     space, fitted = small_images(), []
     real = latency.fit_additive
@@ -78,19 +90,42 @@ def test_the_measured_network_is_the_path_of_the_supernet(monkeypatch: pytest.Mo
     space = tiny_space(3)
     supernet, architecture = space.supernet(seed=0).eval(), space.decisions.parse("012")
 
-    def difference(parts: Sequence[nn.Module], x: Tensor, _: object) -> npt.NDArray[np.float64]:
+    outputs = []
+
+    def call(parts: Sequence[nn.Module], x: Tensor, _: object) -> npt.NDArray[np.float64]:
         network = nn.Sequential(*parts)
         assert not any(hasattr(module, "factories") for module in network.modules())
-        differences = (network(x) - supernet(x, space.choice(architecture))).abs().max()
-        return np.array([float(differences), *[0.0] * (len(parts) - 1)])
+        outputs.append((network(x), supernet(x, space.choice(architecture))))
+        return np.ones(len(parts))
 
-    monkeypatch.setattr(latency, "_milliseconds", difference)
-    times = measured(space, [architecture], CONDITIONS, rounds=2, generator=np.random.default_rng(0))
-    assert times.tolist() == [[0.0], [0.0]]
+    monkeypatch.setattr(latency, "_milliseconds", call)
+    measured(space, [architecture], CONDITIONS, rounds=2, generator=np.random.default_rng(0))
+    assert len(outputs) == 2 * 2 * (1 + latency.CALLS)
+    for own, there in outputs[1::2]:  # in turn with the reference
+        assert torch.equal(own, there)
+
+
+def test_a_pace_that_changes_from_moment_to_moment_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = np.random.default_rng(0)
+    space, pace = small_images(), [1.0]
+
+    def slowed(parts: Sequence[nn.Module], *_: object) -> npt.NDArray[np.float64]:
+        slowed.calls += 1  # type: ignore[attr-defined]
+        if slowed.calls % 8 == 1:  # type: ignore[attr-defined]
+            pace[0] = moment.uniform(1, 2)
+        return pace[0] * by_part(parts)
+
+    slowed.calls = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(latency, "_milliseconds", slowed)
+    architectures = [space.decisions.parse(code) for code in ("332202", "000000", "112111")]
+    times = measured(space, architectures, CONDITIONS, rounds=5, generator=np.random.default_rng(0))
+    expected = np.array([milliseconds(space.build(architecture, seed=0)) for architecture in architectures])
+    assert times / times[0] == pytest.approx(expected / expected[0])
+    assert times[0] / expected[0] == pytest.approx(1, abs=0.2)  # the quickest of 15 paces from 1 to 2
 
 
 def test_a_real_clock_gives_positive_times_and_leaves_the_threads_as_they_were() -> None:
-    before, told = torch.get_num_threads(), []
+    before = torch.get_num_threads()
     space = tiny_space(3)
     networks = list(space.decisions.enumerate())[:4]
     times = measured(
@@ -99,11 +134,9 @@ def test_a_real_clock_gives_positive_times_and_leaves_the_threads_as_they_were()
         CONDITIONS,
         rounds=3,
         generator=np.random.default_rng(0),
-        advance=lambda done, total: told.append((done, total)),
     )
-    assert times.shape == (3, 4)
+    assert times.shape == (4,)
     assert (times > 0).all()
-    assert told[-1] == (12, 12)
     assert torch.get_num_threads() == before
 
 
@@ -140,8 +173,8 @@ def test_files_that_are_no_table_of_the_space_are_refused() -> None:
         read_latency("[1, 2]", decisions)
     with pytest.raises(LimitError, match="it is no table"):
         read_latency(text[:-20], decisions)
-    with pytest.raises(LimitError, match="version 2 of the format, this palmette reads 1; measure again"):
-        read_latency(json.dumps(json.loads(text) | {"palmette_latency": 2}), decisions)
+    with pytest.raises(LimitError, match="version 1 of the format, this palmette reads 2; measure again"):
+        read_latency(json.dumps(json.loads(text) | {"palmette_latency": 1}), decisions)
     with pytest.raises(LimitError, match="of space 'small-images', needed is 'nas-bench-macro' with the same options"):
         read_latency(text, nas_bench_macro().decisions)
     with pytest.raises(LimitError, match=r"it is damaged \('check'\); measure again"):

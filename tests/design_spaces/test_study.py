@@ -159,16 +159,16 @@ def test_killing_a_worker_and_then_the_driver_loses_nothing(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_real_study_on_digits(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert main(["study", "--out", str(out), "--workers", "2", "--recipe.epochs", "3"]) == 0
+    assert main(["study", "--out", str(out), "--workers", "2", "--networks", "10", "--recipe.epochs", "3"]) == 0
     analysis = json.loads((out / "study.json").read_text())
     assert len(analysis["spaces"]) == 6
     for name, record in analysis["spaces"].items():
-        assert record["states"]["finished"] + record["states"]["diverged"] == 40, name
+        assert record["states"]["finished"] + record["states"]["diverged"] == 10, name
         assert record["mean"] < 0.5, name
-        assert record["band"] == pytest.approx(np.sqrt(np.log(40) / 80))
+        assert record["band"] == pytest.approx(np.sqrt(np.log(10) / 20))
     comparisons = {(c["space"], c["beside"]): c for c in analysis["comparisons"]}
     best = comparisons["RegNetX", "AnyNetX_A"]
-    assert best["pairs"] == 40
+    assert best["pairs"] == 10
     assert best["mean"]["low"] < best["mean"]["value"] < best["mean"]["high"]
 
 
