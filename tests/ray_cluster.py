@@ -1,4 +1,7 @@
-"""A Ray cluster of two nodes on the loopback address, for tests that kill one of them."""
+"""A Ray cluster of two nodes on the loopback address, for tests that kill one of them.
+
+Nodes are in another folder than the tests, as those of other machines may be.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 RAY = Path(sys.executable).with_name("ray")
-PATIENCE = 180
+PATIENCE = 300
 """Seconds; on a busy machine a node takes a minute to answer."""
 WARNINGS = ("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 """What Ray itself sets off."""
@@ -35,10 +38,11 @@ def start(*options: str) -> subprocess.Popen[bytes]:
     """Start a node in a process group of its own and return once it answers."""
     command = [str(RAY), "start", *options, "--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--block"]
     command += ["--object-store-memory", "100000000", "--disable-usage-stats"]
-    paths = [str(Path(__file__).parent), *sys.path]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}  # a node imports what jobs are made of
+    paths = [str(Path(path).absolute()) for path in (Path(__file__).parent, *sys.path)]
+    environment = {"RAY_AUTH_MODE": "disabled"} | os.environ  # else nodes, not tests, take a token that lies about
+    environment |= {"PYTHONPATH": os.pathsep.join(paths)}  # a node imports what jobs are made of
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True, env=environment)
+    return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True, env=environment, cwd="/")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ Every run is an ordinary run directory, so that a killed comparison goes on wher
 from __future__ import annotations
 
 import dataclasses
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -218,7 +219,16 @@ def done(
 
 
 def worker(options: CompareMethods) -> Callable[[MethodJob], dict[str, Any]]:
-    """Return what does one run; called once in each process."""
+    """Return what does one run; called once in each process.
+
+    Raises:
+        PalmetteError: it is on a machine that does not see the comparison's directory.
+    """
+    if not (options.out / "config.toml").is_file():
+        raise PalmetteError(
+            f"compare: {options.out.absolute()} is not there on {platform.node()}; start the comparison in a folder "
+            "that all nodes of the cluster see under the same path"
+        )
     return partial(do_run, options)
 
 

@@ -41,7 +41,7 @@ COMMANDS = {
 SHARED = ("search", "retrain")
 """Commands that several processes can do together, started by ``torchrun -m palmette``."""
 
-SILENCE = 10.0
+SILENCE = 60.0
 """Seconds that all but the first process keep an error to themselves: it says the same, and ``torchrun`` then ends all;
 if they ended before it, it would be ended before it has spoken."""
 

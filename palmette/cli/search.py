@@ -95,6 +95,7 @@ def run(arguments: Sequence[str]) -> None:
         run_again(arguments)
         return
     options = parse_search(arguments)
+    options.by.cluster()  # what several processes cannot share is told before they meet
     from palmette import ranks
     from palmette.methods.search import mirroring
     from palmette.methods.search import run as run_job

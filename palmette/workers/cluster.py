@@ -134,5 +134,6 @@ def _check_answer(address: str, host: str, port: str) -> None:
 def _no_cluster(address: str, error: Exception) -> PalmetteError:
     why = " ".join(str(error).split())[:200]
     return PalmetteError(
-        f"ray: no cluster answers at {address!r} ({why}); start one with 'ray start --head', or give local"
+        f"ray: no cluster answers at {address!r} ({why}); start one with 'ray start --head', give local, or set "
+        "RAY_AUTH_MODE=token if the cluster asks for a token"
     )

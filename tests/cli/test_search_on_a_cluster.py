@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import tiny
 from tiny import npz
+from torch import nn
 
+import palmette as pm
 from palmette.cli.main import main
 from palmette.storage.journal import Journal
 
@@ -57,3 +62,33 @@ def test_trials_and_audit_are_those_of_a_search_alone(method: str, tmp_path: Pat
             assert dict(alone.records(kind)) == dict(ray.records(kind))
         assert len(alone.records("audit/")) >= 4
         assert len(alone.records("alone/")) == (7 if method == "random" else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_cluster")
+def test_ones_own_network_is_searched_on_a_cluster_and_shown_in_optuna(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs the extra optuna")
+
+    def network() -> nn.Module:  # as in a script: workers cannot import it
+        return tiny.network(2)
+
+    found = {}
+    url = f"sqlite:///{tmp_path / 'trials.db'}"
+    for name, ray, mirror in (("alone", None, None), ("ray", "local", url)):
+        audit = pm.AuditOptions(networks=0)
+        found[name] = pm.search(
+            network,
+            data=tiny.dataset(),
+            method=tiny.spos(epochs=1, retraining=1),
+            audit=audit,
+            out=tmp_path / name,
+            ray=ray,
+            workers=2 if ray else 0,
+            optuna=mirror,
+        )
+    assert found["ray"].best.architecture == found["alone"].best.architecture
+    assert found["ray"].best.test == found["alone"].best.test
+    with Journal(tmp_path / "alone" / "trials.sqlite") as alone, Journal(tmp_path / "ray" / "trials.sqlite") as ray:
+        assert alone.trials() == ray.trials()
+        with closing(sqlite3.connect(tmp_path / "trials.db")) as mirrored:
+            assert mirrored.execute("SELECT COUNT(*) FROM trials").fetchone() == (len(ray.trials()),)
