@@ -229,17 +229,21 @@ def picture(runs: Sequence[Mapping[str, Any]], truth: Truth, space: Space, image
         left.plot(found_by(own, truth, space), [row] * len(own), "o", color=f"C{row}", zorder=3)
         for curve, axes in (("entropy", middle), ("skips", right)):
             several = [np.array(run["curves"][curve]) for run in own if run["curves"].get(curve)]
+            for each in several:  # one line a seed: a mean over seeds would hide the one that collapses
+                window = np.full(len(each) // 20 or 1, 1 / (len(each) // 20 or 1))
+                smooth = np.convolve(each[:, 1], window, "valid")
+                axes.plot(each[-len(smooth) :, 0] / each[-1, 0], smooth, color=f"C{row}", linewidth=0.9)
             if several:
-                progress = several[0][:, 0] / several[0][-1, 0]
-                axes.plot(progress, np.mean([each[:, 1] for each in several], axis=0), color=f"C{row}", label=name)
+                axes.plot([], [], color=f"C{row}", label=name)
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
     left.set_xlabel("true CIFAR-10 test accuracy, %; grey: random search at equal cost")
-    middle.set_ylabel("entropy of the decisions, nats, mean over seeds")
+    middle.set_ylabel("entropy of the decisions, nats")
     right.set_ylabel("skip connections among the strongest, of 6")
     for axes in (middle, right):
         axes.set_xlabel("share of the training")
-        axes.legend(fontsize=8)
+        axes.set_title("a line for each seed, running mean over a twentieth", fontsize=9)
+    middle.legend(fontsize=8)
     figure.savefig(path, dpi=110)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from palmette.costs.hardware_loss import HardwareLoss
 from palmette.errors import PalmetteError
 from palmette.relaxations.temperature import Temperature
 from palmette.training.recipe import ArchitectureRecipe, Recipe
@@ -52,6 +53,8 @@ class DARTS:
     """Weight of the loss that drives sigmoid weights to 0 or 1; FairDARTS has 10."""
     auxiliary_skip: bool = False
     """Add an identity with a weight that falls from 1 to 0 beside every mixture that has one (DARTS-)."""
+    hardware: HardwareLoss = field(default_factory=lambda: HardwareLoss(form="relative", alpha=0.0))
+    """A cost in the loss of the architecture, which no paper of these has; alpha 0 leaves it out."""
     partial_channels: int = 1
     """Compute the options on one out of so many channels (PC-DARTS has 4); the space must know its channels."""
     collapse: Literal["watch", "eigenvalue", "stop"] = "watch"
@@ -82,6 +85,7 @@ class DARTS:
 
     def search(self, job: Job) -> Found:
         """Train weights and architecture in turn, and return the most likely architecture within the limits."""
+        from palmette.methods.cost_in_loss import CostInLoss
         from palmette.methods.darts_training import DARTSTraining
         from palmette.methods.relaxed import cost_of_mixture, derived, found
         from palmette.methods.single_path import trained_supernet
@@ -91,8 +95,10 @@ class DARTS:
         share = self.partial_channels
         space = job.space if share == 1 else with_partial_channels(job.space, share)
 
+        hardware = CostInLoss.of(job, self.hardware) if self.hardware.alpha else None
+
         def train(supernet: Supernet, watch: Watch) -> DARTSTraining:
-            training = DARTSTraining(self, job.data, space.mixtures, supernet, seed=job.seed)
+            training = DARTSTraining(self, job.data, space.mixtures, supernet, seed=job.seed, hardware=hardware)
             training.run(watch)
             return training
 

@@ -34,6 +34,7 @@ from palmette.training.steps import Batch, Pass
 from palmette.training.stopping import StopRule
 
 if TYPE_CHECKING:
+    from palmette.methods.cost_in_loss import CostInLoss
     from palmette.methods.darts import DARTS
 
 WEIGHT_DRAWS, MEASURED = 21, 22
@@ -43,12 +44,22 @@ WEIGHT_DRAWS, MEASURED = 21, 22
 class DARTSTraining:
     """One training of a supernet and of architecture parameters; both are its results."""
 
-    def __init__(self, options: DARTS, data: Data, mixtures: Mixtures, supernet: Supernet, *, seed: int) -> None:
+    def __init__(
+        self,
+        options: DARTS,
+        data: Data,
+        mixtures: Mixtures,
+        supernet: Supernet,
+        *,
+        seed: int,
+        hardware: CostInLoss | None = None,
+    ) -> None:
         self.options = options
         self.data = data
         self.mixtures = mixtures
         self.supernet = supernet
         self.seed = seed
+        self.hardware = hardware
         self.parameters = ArchitectureParameters(mixtures.options(), seed=seed).to(data.device)
         self.optimizer = adam(self.parameters, options.architecture)
         self.skips = {
@@ -104,6 +115,10 @@ class DARTSTraining:
         weigh = undrawn.get(self.options.relaxation, partial(torch.softmax, dim=0))
         return {name: weigh(logits) for name, logits in self.parameters.logits.items()}
 
+    def _likely(self) -> dict[str, Tensor]:
+        """Return the probabilities that weigh a cost: the deciding weights, over their sum where that is not 1."""
+        return {name: weights / weights.sum() for name, weights in self._deciding().items()}
+
     def _choice(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor | Gate]:
         """Return what the supernet is told in weight step ``step``, or in the architecture steps that go with it."""
         epoch, epochs = step // self.per_epoch, self.options.training.epochs
@@ -133,19 +148,25 @@ class DARTSTraining:
         """Make one step of the architecture parameters."""
         logits = list(self.parameters.parameters())
         loss = partial(self._loss, turn.weights.number, turn.generator.get_state())
+
+        def held_out_loss() -> Tensor:
+            cross_entropy = loss(turn.batch)
+            found = cross_entropy if self.hardware is None else self.hardware(cross_entropy, self._likely())
+            return found + self._penalty()
+
         with batch_statistics_only(self.supernet):
             if self.options.second_order:
                 optimizer = turn.weights.optimizer
                 assert isinstance(optimizer, torch.optim.SGD)
                 gradients, held_out = second_order(
-                    lambda: loss(turn.batch) + self._penalty(),
+                    held_out_loss,
                     lambda: loss(turn.weights.batch),
                     logits,
                     optimizer,
                     clip_norm=self.options.training.clip_norm,
                 )
             else:
-                gradients, held_out = first_order(lambda: loss(turn.batch) + self._penalty(), logits)
+                gradients, held_out = first_order(held_out_loss, logits)
         for parameter, gradient in zip(logits, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
@@ -170,6 +191,8 @@ class DARTSTraining:
         """Return what shows a collapse: skip connections among the strongest, entropy, and the eigenvalue if asked."""
         strongest = self.mixtures.strongest(self._probabilities())
         scalars = {"skips": float(skips_in(strongest)), "entropy": self.parameters.entropy()}
+        if self.hardware is not None:
+            scalars |= self.hardware.scalars(self._likely(), strongest)
         return scalars | ({"eigenvalue": self.rule.values[-1]} if self.rule.values else {})
 
     def _eigenvalue(self) -> float:

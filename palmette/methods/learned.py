@@ -12,10 +12,10 @@ from torch import Tensor
 from palmette import ranks
 from palmette.architecture import Architecture
 from palmette.choice import Choice
-from palmette.costs.expected import ExpectedCost
 from palmette.costs.hardware_loss import HardwareLoss
 from palmette.data.batches import torch_generator
 from palmette.evaluation.inherited_text import inherited
+from palmette.methods.cost_in_loss import CostInLoss
 from palmette.methods.job import Found, Job
 from palmette.methods.relaxed import derived
 from palmette.methods.single_path import SCORES, RankBy, run_arm
@@ -24,6 +24,7 @@ from palmette.searches.trial import best_first
 from palmette.space import Supernet
 from palmette.supernets.architecture_parameters import ArchitectureParameters
 from palmette.training.alternating import Learner, Turn, adam, alternately, held_out_steps
+from palmette.training.collapse import skips_in
 from palmette.training.loop import Updates, place, steps_of, train_by
 from palmette.training.recipe import ArchitectureRecipe, Recipe
 from palmette.training.steps import Pass
@@ -43,10 +44,7 @@ class Model:
 
     supernet: Supernet
     parameters: ArchitectureParameters
-    cost: ExpectedCost
-    loss: HardwareLoss
-    target: float
-    """Of the loss, in the unit of the cost."""
+    cost: CostInLoss
 
     @staticmethod
     def new(job: Job, loss: HardwareLoss, *, scale: float) -> Model:
@@ -54,17 +52,12 @@ class Model:
         device = job.data.device
         supernet = place(job.space.supernet(seed=job.seed), device)
         parameters = ArchitectureParameters(job.space.mixtures.options(), seed=job.seed, scale=scale).to(device)
-        cost = ExpectedCost(job.summed, loss.cost)
-        equal = {name: torch.full_like(p, 1 / len(p)) for name, p in parameters.probabilities().items()}
-        limit = job.limits[loss.cost].high if loss.cost in job.limits else None
-        target = loss.target or limit or float(cost(equal))
-        loss(torch.ones(()), cost(equal).cpu(), target=target)  # refuses too large a unit now, not after the warm-up
-        return Model(supernet, parameters, cost, loss, target)
+        return Model(supernet, parameters, CostInLoss.of(job, loss))
 
     def loss_of(self, turn: Turn, choice: Choice, probabilities: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of a choice on the turn's images, a scalar; ``probabilities`` weigh the cost."""
         cross_entropy = turn.batch.loss(lambda x: self.supernet(x, choice))
-        return self.loss(cross_entropy, self.cost(probabilities), target=self.target)
+        return self.cost(cross_entropy, probabilities)
 
     def architecture(self, job: Job, path: Mapping[str, int]) -> Architecture:
         """Return the architecture that a choice of one option each stands for."""
@@ -92,8 +85,11 @@ def learn(
         return [partial(_called, model.supernet, choice)]
 
     def scalars() -> dict[str, float]:
-        expected = float(model.cost(model.parameters.probabilities()))
-        return {"entropy": model.parameters.entropy(), f"expected {model.loss.cost}": expected}
+        """Return what shows a collapse: skip connections among the strongest, entropy, and what they cost."""
+        probabilities = model.parameters.probabilities()
+        strongest = job.space.mixtures.strongest({name: p.tolist() for name, p in probabilities.items()})
+        watched = {"skips": float(skips_in(strongest)), "entropy": model.parameters.entropy()}
+        return watched | model.cost.scalars(probabilities, strongest)
 
     optimizer = adam(model.parameters, architecture)
     learner = Learner(

@@ -144,7 +144,7 @@ class ProxylessNAS:
             metrics = inherited.on_batch(drawn, Images(*batches.batch(turn.number)))
             costs = [job.table(architecture)[self.hardware.cost] for architecture in drawn]
             rewards = torch.tensor(
-                [m["accuracy"] * (model.target / c) ** self.exponent for m, c in zip(metrics, costs, strict=True)]
+                [m["accuracy"] * (model.cost.target / c) ** self.exponent for m, c in zip(metrics, costs, strict=True)]
             )
             baseline = model.parameters.get_buffer("baseline")
             if baseline.isnan():

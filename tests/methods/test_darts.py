@@ -15,6 +15,7 @@ import palmette as pm
 import palmette.training.loop as loop
 from palmette.cli.method_names import settings
 from palmette.costs.complexity import flops_of_choice
+from palmette.costs.hardware_loss import HardwareLoss
 from palmette.costs.limits import Limits
 from palmette.data.images import Dataset
 from palmette.errors import ArchitectureError, PalmetteError
@@ -28,6 +29,7 @@ from palmette.space import Space
 from palmette.spaces.darts import Network, darts_small, darts_space
 from palmette.spaces.darts_cell import MIXED, edge
 from palmette.spaces.nas_bench_201 import nas_bench_201
+from palmette.storage.journal import Journal
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.loop import Watch, passes
 from palmette.training.recipe import ArchitectureRecipe, Recipe
@@ -104,6 +106,28 @@ def test_a_search_killed_midway_learns_the_same_bits(
     for module in ("parameters", "supernet"):
         state = getattr(resumed, module).state_dict()
         assert all(torch.equal(t, state[n]) for n, t in getattr(whole, module).state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["first order", "GDAS", "FairDARTS", "DrNAS"])
+def test_a_heavy_cost_in_the_loss_makes_the_cheapest_option_the_strongest(
+    name: str, data: Dataset, tmp_path: Path
+) -> None:
+    heavy = HardwareLoss(form="sum", alpha=1.0, unit=100.0)
+    learning = dataclasses.replace(LEARNING, lr=0.3)
+    method = dataclasses.replace(VARIANTS[name], hardware=heavy, architecture=learning, zero_one=0.0)
+    found, _, job = searched(method, data, tmp_path / "run", limit=1e9)
+    assert job.space.decisions.code(found.best) == "222"  # skips
+    with Journal(tmp_path / "run" / "trials.sqlite", read_only=True) as journal:
+        curves = {curve: values[-1][1] for curve, values in journal.scalars("supernet").items()}
+    assert curves["most likely flops"] == job.table(found.best)["flops"] < curves["expected flops"]
+
+
+def test_a_cost_in_the_loss_is_refused_where_weights_stand_on_edges(data: Dataset, tmp_path: Path) -> None:
+    method = dataclasses.replace(FIRST, hardware=HardwareLoss(form="relative", alpha=0.1))
+    cells = darts_small(channels=1, classes=2)
+    with pytest.raises(PalmetteError, match="weights stand on edges of a cell") as refused:
+        searched(method, data, tmp_path / "run", space=cells, limit=1e12)
+    assert "\n" not in str(refused.value)
 
 
 def test_the_architecture_moves_and_the_scales_of_options_do_not(data: Dataset) -> None:

@@ -29,6 +29,7 @@ from palmette.recipes.proxyless import proxylessnas_imagenet
 from palmette.space import Space
 from palmette.spaces.fbnet_v2 import Axes, fbnet_v2
 from palmette.storage import checkpoint
+from palmette.storage.journal import Journal
 from palmette.storage.run_directory import RunDirectory
 from palmette.training.recipe import ArchitectureRecipe, Recipe
 
@@ -119,6 +120,11 @@ def test_a_heavy_cost_in_the_loss_makes_the_cheapest_option_the_most_likely(name
     found, job, learned = searched(method, tmp_path / "run")
     assert all(max(probabilities) == probabilities[2] > 0.5 for probabilities in learned.values())  # the skip
     assert job.space.decisions.code(found.best) == "222"
+    with Journal(tmp_path / "run" / "trials.sqlite", read_only=True) as journal:
+        curves = {curve: values[-1][1] for curve, values in journal.scalars("supernet").items()}
+    assert curves["skips"] == 3
+    assert curves["most likely flops"] == job.table(found.best)["flops"]
+    assert curves["most likely flops"] < curves["expected flops"]
 
 
 @pytest.mark.parametrize("name", ["fbnet", "two-paths"])
