@@ -9,7 +9,7 @@ search: .venv/search.stamp  ## the main job on the digits inside scikit-learn: s
 	.venv/bin/palmette search --out runs/digits --resume
 
 test: .venv/test.stamp  ## all tests, those on real data included where ../shared/data or PALMETTE_DATA has it
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --dist loadfile
 
 lint: .venv/test.stamp
 	.venv/bin/ruff check

@@ -97,7 +97,7 @@ OPERATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "args", "kwargs"), OPERATIONS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("operation", "args", "kwargs"), OPERATIONS, ids=lambda value: str(value) if callable(value) else None)
 def test_shape_rules_equal_what_torch_computes(operation, args, kwargs) -> None:  # type: ignore[no-untyped-def]
     expected = operation(*args, **kwargs)
     actual = shapes.shaped(operation, args, kwargs)
@@ -126,7 +126,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "args"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("operation", "args"), REFUSED, ids=lambda value: str(value) if callable(value) else None)
 def test_shape_rules_leave_other_cases_to_torch(operation, args) -> None:  # type: ignore[no-untyped-def]
     assert shapes.shaped(operation, args, {}) is None
 
