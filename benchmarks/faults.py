@@ -1,13 +1,14 @@
 """A hundred faults at random moments, over all commands that keep something; each run must end as an undisturbed one.
 
-Processes are killed with ``kill -9`` and the command is given again; under a search that goes on, workers and nodes of
-its Ray cluster are killed, and the connections of a mirror to PostgreSQL are cut. Equal are: architectures, trials,
-curves, audits, figures and the bytes of the weights of searches (``kill_and_resume.py``), trials and records of
-studies, figures of comparisons, weights of trainings, and the trials in Optuna's storage, each there once.
+Processes are killed with ``kill -9``, one of several under torchrun too, and the command is given again; under a search
+that goes on, workers and nodes of its Ray cluster are killed, and the connections of a mirror to PostgreSQL are cut.
+Equal are: architectures, trials, curves, audits, figures and the bytes of the weights of searches
+(``kill_and_resume.py``), trials and records of studies, figures of comparisons, weights of trainings, and the trials in
+Optuna's storage, each there once.
 
     python benchmarks/faults.py [--share 1.0]
 
-Takes about half an hour; ``--share 0.1`` does a tenth of the faults, at least one of each kind. Needs the extras ray
+Takes most of an hour; ``--share 0.1`` does a tenth of the faults, at least one of each kind. Needs the extras ray
 and optuna, and PostgreSQL's server; a kind whose needs are missing is left out, and then the target is missed.
 """
 
@@ -49,6 +50,8 @@ class Case:
     command: tuple[str, ...]
     faults: int
     different: Callable[[Path, Path], list[str]]
+    resume: tuple[str, ...] = ("--resume",)
+    processes: int = 1
 
 
 def cases(data: Path, run: Path) -> list[Case]:
@@ -57,16 +60,42 @@ def cases(data: Path, run: Path) -> list[Case]:
     table = str(
         Path(os.environ.get("PALMETTE_DATA", "../shared/data")) / "nas_bench_macro" / "nas_bench_macro_cifar10.csv"
     )
-    methods = {"spos": (20, SPOS), **{name: (10, ("search", "--method", name, *SEARCH)) for name in ("darts", "enas")}}
+    methods = {"spos": (12, SPOS), **{name: (8, ("search", "--method", name, *SEARCH)) for name in ("darts", "enas")}}
     found = [Case(f"search, {name}", (*command, *images), n, differences) for name, (n, command) in methods.items()]
     retraining = ("retrain", str(run / "architecture.json"), *images, "--epochs", "12", "--batch-size", "16")
     searches = ("--seeds", "3", "--evaluations", "100", "--searches", "random,evolution,nsga2")
+    again = ("search", "--from", str(run), "--limits.flops", "300K,500K", "--retrain")
+    compared = ("--methods", "spos,darts,random", "--seeds", "1", "--epochs", "2", "--evaluations", "20")
     return [
         *found,
+        Case("search on two processes", (*SPOS, *images), 8, differences, processes=2),
+        Case("search again", again, 8, both_limits, resume=()),
         Case("retrain", retraining, 10, files("result.json", "network.safetensors")),
-        Case("study", ("study", *images, "--spaces", "A", "RegNet", *FEW), 10, journals),
-        Case("compare", ("compare", "--table", table, *searches), 10, comparisons),
+        Case("study", ("study", *images, "--spaces", "A", "RegNet", *FEW), 8, journals),
+        Case("compare searches", ("compare", "--table", table, *searches), 8, comparisons),
+        Case("compare methods", ("compare", *compared, *images, "--threads", "1"), 8, comparisons),
     ]
+
+
+def both_limits(one: Path, other: Path) -> list[str]:
+    """Return what differs between two searches of a trained supernet under several limits."""
+    names = sorted(path.name for path in one.iterdir() if path.is_dir())
+    assert len(names) == 2
+    kept = files("architecture.json", "result.json", "network.safetensors")
+    return [f"{name}/{what}" for name in names for what in kept(one / name, other / name)] + [
+        f"{name}/{what}" for name in names for what in trials(one / name, other / name)
+    ]
+
+
+def trials(one: Path, other: Path) -> list[str]:
+    """Return whether the trials of two runs differ."""
+    from palmette.storage.journal import Journal
+
+    both = []
+    for run in (one, other):
+        with Journal(run / "trials.sqlite", read_only=True) as journal:
+            both.append(repr(journal.trials()))
+    return [] if both[0] == both[1] else ["trials"]
 
 
 def files(*names: str) -> Callable[[Path, Path], list[str]]:
@@ -101,9 +130,33 @@ def without_times(value: Any) -> Any:
 
 def started(command: tuple[str, ...], out: Path | None, *more: str) -> subprocess.Popen[str]:
     kept = () if out is None else ("--out", str(out), "--resume")
-    arguments = [sys.executable, "-c", ENTRY, *command, *kept, *more]
+    return launched([sys.executable, "-c", ENTRY, *command, *kept, *more])
+
+
+def launched(arguments: list[str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def begun(case: Case, out: Path) -> subprocess.Popen[str]:
+    """Start the command, or go on with it."""
+    command = [*case.command, "--out", str(out), *case.resume]
+    if case.processes == 1:
+        return launched([sys.executable, "-c", ENTRY, *command])
+    script = out.parent / "entry.py"
+    script.write_text(ENTRY)
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={case.processes}"]
+    return launched([sys.executable, *several, str(script), *command])
+
+
+def kill(case: Case, process: subprocess.Popen[str], generator: random.Random) -> None:
+    """Kill the process, or one of those that it started: torchrun then ends the others."""
+    victims = [process.pid]
+    if case.processes > 1:
+        found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        victims = [int(child) for child in found] or victims
+    os.kill(generator.choice(victims), signal.SIGKILL)
+    process.communicate()
 
 
 def finished(process: subprocess.Popen[str], *, may_fail: bool = False) -> None:
@@ -116,19 +169,18 @@ def killed(case: Case, folder: Path, faults: int, generator: random.Random) -> i
     """Kill the command so many times, each time resuming it; return the faults after which it ended as undisturbed."""
     began = time.monotonic()
     whole, cut = folder / "whole", folder / "cut"
-    finished(started(case.command, whole))
+    finished(begun(case, whole))
     most, left = time.monotonic() - began, faults
     while left:
-        process = started(case.command, cut)
+        process = begun(case, cut)
         try:
             process.wait(generator.uniform(0.3 * most, most))
             finished(process)
             most *= 0.8  # there is less left to do
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            kill(case, process, generator)
             left -= 1
-    finished(started(case.command, cut))
+    finished(begun(case, cut))
     return told(case.name, faults, case.different(whole, cut))
 
 
@@ -235,8 +287,8 @@ def main() -> None:
             for case in cases(data, run)
         ]
         kinds += [
-            ("search on Ray", 20, lambda place, count: workers_killed(data, place, count, generator)),
-            ("mirror to PostgreSQL", 10, lambda place, count: connections_cut(run, place, count, generator)),
+            ("search on Ray", 14, lambda place, count: workers_killed(data, place, count, generator)),
+            ("mirror to PostgreSQL", 8, lambda place, count: connections_cut(run, place, count, generator)),
         ]
         for number, (title, faults, hurt) in enumerate(kinds):
             if options.only in title:
