@@ -131,16 +131,29 @@ def _measure(options: Latency, space: Space, conditions: Conditions) -> None:
 
     from palmette.cli.architectures import read_architecture
     from palmette.cli.latency_table import read_table
-    from palmette.costs.latency import measured
+    from palmette.costs.latency import measured, measured_beside
 
     decisions = space.decisions
     table = None if options.table is None else read_table(options.table, decisions, conditions.input_shape)
     architectures = [read_architecture(code, decisions) for code in options.codes]
     generator = np.random.default_rng(options.seed)
-    pace = table.reference if table else 0.0
-    times = measured(space, architectures, conditions, rounds=options.rounds, generator=generator, reference=pace)
+    if table is None:
+        times = measured(space, architectures, conditions, rounds=options.rounds, generator=generator)
+    else:
+        _check_same(table.conditions, conditions, options.table)
+        times = measured_beside(table, space, architectures, rounds=options.rounds, generator=generator)
     for architecture, each in zip(architectures, times, strict=True):
         facts: dict[str, str | float] = {"code": decisions.code(architecture), "measured": round(float(each), 6)}
         if table is not None:
             facts["predicted"] = round(table.table(architecture)["latency"], 6)
         print(json.dumps(facts))
+
+
+def _check_same(wanted: Conditions, given: Conditions, path: Path | None) -> None:
+    """Raise PalmetteError for conditions under which a table says nothing."""
+    for name in ("batch_size", "dtype", "device", "threads"):
+        if getattr(wanted, name) != getattr(given, name):
+            raise PalmetteError(
+                f"latency: {name} = {getattr(given, name)} was given and the table {path} was made with "
+                f"{getattr(wanted, name)}; measure with the same, or without --table"
+            )

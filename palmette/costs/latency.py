@@ -39,6 +39,8 @@ PER_ENTRY = 3
 """Networks per free entry of the part of the table that has the most, otherwise."""
 CALLS = 3
 """Timed calls of a network and of the reference in each round, after one of each that is not timed."""
+AGAIN = 10
+"""Networks of a table's check that are measured again beside others."""
 
 Array = npt.NDArray[np.float64]
 Advance = Callable[[int, int], None]
@@ -74,10 +76,8 @@ class LatencyTable:
     """Of the networks measured for the check only."""
     measured: tuple[float, ...]
     """Milliseconds of these."""
-    reference: float
-    """Milliseconds of the reference network when it was quickest."""
     disturbance: float
-    """By what share it took longer than that in the middle round: what other work did to the machine."""
+    """By what share the reference took longer in the middle round than at best: what other work did to the machine."""
 
     @property
     def predicted(self) -> list[float]:
@@ -106,7 +106,6 @@ class LatencyTable:
             },
             "fitted_to": self.fitted_to,
             "rounds": self.rounds,
-            "reference": self.reference,
             "disturbance": self.disturbance,
             "check": {"codes": self.codes, "measured": self.measured} | asdict(self.agreement),
         }
@@ -149,7 +148,6 @@ def read_latency(text: str, decisions: Decisions) -> LatencyTable:
             rounds=record["rounds"],
             codes=tuple(check["codes"]),
             measured=tuple(check["measured"]),
-            reference=float(record["reference"]),
             disturbance=float(record["disturbance"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -194,7 +192,6 @@ def measured_table(
         rounds,
         codes=tuple(space.decisions.code(space.decisions.check(encoding)) for encoding in drawn[fitted_to:]),
         measured=tuple(wholes[fitted_to:].tolist()),
-        reference=timed.reference,
         disturbance=timed.disturbance,
     )
 
@@ -218,32 +215,39 @@ def measured(
     *,
     rounds: int,
     generator: np.random.Generator,
-    reference: float = 0.0,
 ) -> Array:
-    """Return the milliseconds of one call of each network, ``[architectures]``.
+    """Return the milliseconds of one call of each network at the machine's best pace, ``[architectures]``.
 
     Networks are in evaluation mode and without gradients; they share the weights of one supernet, which needs less
     memory and takes the same time.
-
-    Args:
-        space: of the networks.
-        architectures: of these.
-        conditions: under which.
-        rounds: in which every network is measured once.
-        generator: of the order.
-        reference: milliseconds of the reference network at the pace that counts, that of a table to compare with;
-            0: the best pace seen here.
     """
     timed = _measured(space, architectures, conditions, rounds=rounds, generator=generator)
-    times = np.median(timed.parts.sum(axis=2), axis=0)
-    return np.asarray(times * (reference / timed.reference if reference else 1.0))
+    return np.asarray(np.median(timed.parts.sum(axis=2), axis=0))
+
+
+def measured_beside(
+    table: LatencyTable,
+    space: Space,
+    architectures: Sequence[Architecture],
+    *,
+    rounds: int,
+    generator: np.random.Generator,
+) -> Array:
+    """Return ``measured`` at the pace that the machine had when a table was made, ``[architectures]``.
+
+    Some networks of its check are measured again, in the same moments, and the median of what has become of them tells
+    the pace. (Two sessions on a busy server differed by up to 20% by the clock.)
+    """
+    known = [space.decisions.parse(code) for code in table.codes[:AGAIN]]
+    times = measured(space, [*architectures, *known], table.conditions, rounds=rounds, generator=generator)
+    now = times[len(architectures) :]
+    return np.asarray(times[: len(architectures)] * np.median(np.array(table.measured[: len(known)]) / now))
 
 
 @dataclass(frozen=True)
 class _Timed:
     parts: Array
     """Milliseconds at the pace of the quickest reference, ``[rounds, architectures, parts]``."""
-    reference: float
     disturbance: float
 
 
@@ -276,7 +280,7 @@ def _measured(
                 times[turn, i] = sum(own for _, own in calls[1:]) / CALLS
                 advance(turn * len(networks) + done, rounds * len(networks))
     best = float(paces.min())
-    return _Timed(times * (best / paces)[:, :, None], best, float(np.median(paces)) / best - 1)
+    return _Timed(times * (best / paces)[:, :, None], float(np.median(paces)) / best - 1)
 
 
 def _parts(definition: nn.Module, network: nn.Module) -> list[nn.Module]:

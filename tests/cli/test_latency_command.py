@@ -104,6 +104,10 @@ def test_every_architecture_of_a_search_keeps_the_limit(table: Path, tmp_path: P
             "rounds = 2, check = 30, networks = 100 were given; allowed are",
         ),
         (["latency", "small-images", "99"], "code '99' has 2 entries"),
+        (
+            ["latency", "small-images", "000000", "--table", "{table}", "--batch-size", "4"],
+            "batch_size = 4 was given and the table .* was made with 1; measure with the same, or without --table",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(

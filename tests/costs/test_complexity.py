@@ -97,7 +97,9 @@ OPERATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "args", "kwargs"), OPERATIONS, ids=lambda value: str(value) if callable(value) else None)
+@pytest.mark.parametrize(
+    ("operation", "args", "kwargs"), OPERATIONS, ids=lambda value: str(value) if callable(value) else None
+)
 def test_shape_rules_equal_what_torch_computes(operation, args, kwargs) -> None:  # type: ignore[no-untyped-def]
     expected = operation(*args, **kwargs)
     actual = shapes.shaped(operation, args, kwargs)

@@ -13,7 +13,7 @@ from tiny import space as tiny_space
 from torch import Tensor, nn
 
 from palmette.costs import latency
-from palmette.costs.latency import Conditions, LatencyTable, measured, measured_table, read_latency
+from palmette.costs.latency import Conditions, LatencyTable, measured, measured_beside, measured_table, read_latency
 from palmette.errors import LimitError, PalmetteError
 from palmette.space import Space
 from palmette.spaces.darts import darts_small
@@ -52,15 +52,17 @@ def test_what_is_a_sum_is_found_and_predicted_exactly() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_progress_is_told_and_the_pace_of_a_table_is_that_of_later_measurements() -> None:
+def test_progress_is_told_and_later_measurements_are_at_the_pace_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     space, told = small_images(), []
     table = measured_table(
         space, CONDITIONS, networks=40, check=6, rounds=3, advance=lambda done, total: told.append((done, total))
     )
     assert told[-1] == (3 * 46, 3 * 46)
     generator, architecture = np.random.default_rng(0), space.decisions.parse("332202")
-    later = measured(space, [architecture], CONDITIONS, rounds=3, generator=generator, reference=2 * table.reference)
-    assert later == pytest.approx(2 * milliseconds(space.build(architecture, seed=0)))
+    monkeypatch.setattr(latency, "_milliseconds", lambda parts, *_: 3 * by_part(parts))
+    later = measured_beside(table, space, [architecture], rounds=3, generator=generator)
+    assert later == pytest.approx(milliseconds(space.build(architecture, seed=0)))
+    assert measured(space, [architecture], CONDITIONS, rounds=3, generator=generator) == pytest.approx(3 * later)
 
 
 @pytest.mark.usefixtures("clock")
