@@ -78,7 +78,7 @@ ENAS_METHOD = ENAS(
     derived=30,
     rank_by="loss",
 )
-RATES = (20.0, 10.0, 5.0)
+RATES = (20.0, 10.0, 5.0, 2.5, 1.25)
 """Learning rates that the tanh RNN may choose from; the cells all have the recipe's."""
 
 
