@@ -21,7 +21,9 @@ from conftest import ROOT
 import palmette.cli
 from palmette.cli import main as program
 
-PAGES = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if path.exists()]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RESULTS = sorted((ROOT / "results").glob("*.md"))
+"""What was run: their commands are parsed too."""
 QUICK = ("cost", "spaces", "methods", "data", "--help", "--version")
 """Commands that take seconds; the others have tests of their own."""
 
@@ -86,7 +88,17 @@ class Parsed(Exception):
 ARCHITECTURE = {"palmette_architecture": 1, "space": "small-images", "values": {}}
 
 
-@pytest.mark.parametrize("command", sorted({command for page in PAGES for command in every_command(page)}))
+@pytest.mark.parametrize(
+    "page", [*PAGES, *RESULTS, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_every_fence_names_its_language(page: Path) -> None:
+    """A block without a name would be neither run nor parsed."""
+    fences = re.findall(r"^ *```(.*)$", page.read_text(), re.MULTILINE)
+    assert [name for name in fences[::2] if name not in ("python", "bash", "text", "toml")] == []
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("command", sorted({command for page in [*PAGES, *RESULTS] for command in every_command(page)}))
 def test_every_command_is_understood(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def parsed(*arguments: object, **options: object) -> object:
         program.parse(*arguments, **options)  # type: ignore[arg-type]

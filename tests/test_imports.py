@@ -31,7 +31,7 @@ WITHOUT_TORCH = [
 
 def table() -> dict[str, set[str]]:
     """Return which parts each part may import: all that stand to the right of it, and right of those."""
-    block = (ROOT / "docs" / "parts.md").read_text().split("```")[-2]
+    block = (ROOT / "docs" / "parts.md").read_text().split("```text\n")[-1].split("```")[0]
     right: dict[str, set[str]] = {}
     for line in block.strip().splitlines():
         groups = [[part.strip() for part in group.split(",")] for group in line.split("->")]
