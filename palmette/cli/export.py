@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,24 +70,32 @@ def run(arguments: Sequence[str]) -> None:
 
 def _export_network(options: Export) -> None:
     from palmette.cli.trained import trained
+    from palmette.export.apart import reading
     from palmette.export.model_card import model_card
     from palmette.export.onnx import export_onnx
-    from palmette.export.program import export_program
+    from palmette.export.program import export_program, traced
     from palmette.export.source import export_source
     from palmette.storage.atomic import write_text
 
     network, card = trained(options.network)
+    shape = card.input_shape
     facts: dict[str, object] = {"mean": card.mean, "std": card.std}
+    program = traced(network, shape) if options.onnx and options.program else None
     if options.onnx:
         facts["onnx"] = str(options.onnx)
-        facts["largest_difference"] = export_onnx(network, options.onnx, card.input_shape)
-    if options.python:
-        about = f"Architecture {card.architecture.id} of space {card.architecture.space}, trained on {card.data}."
-        facts["python"] = str(options.python)
-        facts["largest_difference_python"] = export_source(network, options.python, card, about=about)
-    if options.program:
-        facts["program"] = str(options.program)
-        facts["largest_difference_program"] = export_program(network, options.program, card.input_shape)
+        facts["largest_difference"] = export_onnx(network, options.onnx, shape, program=program)
+    with reading() if options.python or options.program else nullcontext() as reader:
+        if options.python:
+            about = f"Architecture {card.architecture.id} of space {card.architecture.space}, trained on {card.data}."
+            facts["python"] = str(options.python)
+            facts["largest_difference_python"] = export_source(
+                network, options.python, card, about=about, reader=reader
+            )
+        if options.program:
+            facts["program"] = str(options.program)
+            facts["largest_difference_program"] = export_program(
+                network, options.program, shape, program=program, reader=reader
+            )
     if options.card:
         write_text(options.card, model_card(options.network, card))
         facts["card"] = str(options.card)

@@ -10,16 +10,20 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from palmette.errors import MissingExtraError
 from palmette.export.checked import write_checked
 from palmette.export.example import Portable, portable
+from palmette.export.program import traced
 
 TOLERANCE = 1e-4
 """Largest absolute difference of an output that counts as equal, in single precision."""
 
 
-def export_onnx(network: nn.Module, path: Path, input_shape: Sequence[int]) -> float:
+def export_onnx(
+    network: nn.Module, path: Path, input_shape: Sequence[int], *, program: ExportedProgram | None = None
+) -> float:
     """Write the network in evaluation mode, for any batch size, and return its largest difference from ONNX Runtime.
 
     Of a language model one time step is written (``export.one_step``).
@@ -28,26 +32,28 @@ def export_onnx(network: nn.Module, path: Path, input_shape: Sequence[int]) -> f
         network: a plain network, as ``Space.extract`` returns it; it is left as it is.
         path: the ``.onnx`` file to write; weights are inside.
         input_shape: of one input, without the batch.
+        program: what ``export.program.traced`` gave of this network, where it is there already.
 
     Raises:
         MissingExtraError: the ``onnx`` extra is not installed.
-        StorageError: the file cannot be written, or ONNX Runtime disagrees with the network by more than
-            ``TOLERANCE``; nothing new is left, and an earlier file is intact.
+        StorageError: torch cannot export the network, the file cannot be written, or ONNX Runtime disagrees with the
+            network by more than ``TOLERANCE``; nothing new is left, and an earlier file is intact.
     """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise MissingExtraError(f"ONNX export needs {', '.join(missing)}; run: pip install palmette[onnx]")
     leaving = portable(network, input_shape)
+    program = program or traced(network, input_shape)
 
     def check(part: Path) -> float:
-        _write(leaving, part)
+        _write(leaving, program, part)
         return max(_difference(leaving, part, leaving.example(count)) for count in (1, 3))
 
     cure = "try other versions of onnx, onnxscript and onnxruntime"
     return write_checked(path, f"{path.name}.part", check, tolerance=TOLERANCE, cure=cure)
 
 
-def _write(leaving: Portable, path: Path) -> None:
+def _write(leaving: Portable, program: ExportedProgram, path: Path) -> None:
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registration.level
     registration.setLevel(logging.ERROR)  # it warns of each operation of torchvision where that is not installed
@@ -57,12 +63,11 @@ def _write(leaving: Portable, path: Path) -> None:
             warnings.filterwarnings("ignore", category=category, module=r"(torch|onnxscript|onnx_ir|copyreg)\b")
         warnings.filterwarnings("ignore", message="# The axis name")  # of the batch, once more for each further input
         torch.onnx.export(
-            leaving.network,
-            leaving.example(2),
+            program,
+            (),
             path,
             input_names=leaving.inputs,
             output_names=leaving.outputs,
-            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in leaving.inputs),
             dynamo=True,
             external_data=False,
             verbose=False,

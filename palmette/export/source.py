@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from palmette.errors import PalmetteError
-from palmette.export.apart import largest_difference
+from palmette.export.apart import Reader, reading
 from palmette.export.checked import write_checked
 from palmette.export.example import portable
 from palmette.export.weights import Card
@@ -34,7 +34,9 @@ MOST_VALUES = 64
 """Elements of a constant tensor that are written out."""
 
 
-def export_source(network: nn.Module, path: Path, card: Card, *, about: str = "") -> float:
+def export_source(
+    network: nn.Module, path: Path, card: Card, *, about: str = "", reader: Reader | None = None
+) -> float:
     """Write the network as a Python file, and return the largest difference of the outputs of what it builds.
 
     Args:
@@ -42,6 +44,7 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
         path: the ``.py`` file to write, of a name that Python can import; its ``load`` reads a safetensors file.
         card: what the network was trained on.
         about: lines for the file's docstring.
+        reader: what checks the file; by default one is started for it.
 
     Raises:
         PalmetteError: a layer whose making cannot be told, or a file name that cannot be imported.
@@ -56,7 +59,8 @@ def export_source(network: nn.Module, path: Path, card: Card, *, about: str = ""
     def check(part: Path) -> float:
         write_text(part, text)
         load = f"from {part.stem} import load; network = load('weights.safetensors')"
-        return largest_difference(part, load, leaving.network, leaving.example(2))
+        with reading(reader) as process:
+            return process.largest_difference(part, load, leaving.network, leaving.example(2))
 
     cure = "export it as ONNX or as a program instead"
     return write_checked(path, f"{path.stem}_part.py", check, tolerance=TOLERANCE, cure=cure)
