@@ -9,37 +9,62 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from palmette.costs.limits import amount
 from palmette.errors import StorageError
+from palmette.evaluation.metric import ACCURACY, PERPLEXITY
 from palmette.export.weights import Card
 from palmette.storage.typed import typed
+
+NO_AUDIT = (
+    "Not audited: nothing here shows how far the ranking by shared weights agrees with training each network alone."
+)
 
 
 def model_card(directory: Path, card: Card) -> str:
     """Return the card of the winner of a finished run.
 
     Raises:
-        StorageError: the directory has no result.
+        StorageError: the directory has no result of a search.
     """
     try:
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        if "winner" not in result and "test" in result:
+            raise StorageError(
+                f"{directory}: it was made by 'palmette retrain', which leaves no account; the card is of a search, "
+                "so give the directory of one"
+            )
         facts = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
         configuration = (directory / "config.toml").read_text(encoding="utf-8").rstrip()
         code = typed(str, result["winner"]["code"], where="code")
         costs = typed(Mapping[str, float], result["winner"]["costs"], where="costs")
         test = typed(Mapping[str, float], result["winner"]["test"], where="test")
+        interval = typed(tuple[float, float], result["winner"]["interval"], where="interval")
+        search = typed(Mapping[str, float], result["search"], where="search")
+        roles = typed(Mapping[str, int], result["roles"], where="roles")
+        audit = typed(Sequence[str], result["audit"] or [NO_AUDIT], where="audit")
         headline = typed(Sequence[str], result["headline"], where="headline")
         environment = typed(Mapping[str, str], facts, where="environment")
+    except StorageError:
+        raise
     except (OSError, KeyError, TypeError, ValueError, RecursionError):
-        raise StorageError(f"{directory}: it has no result; finish the run with --resume first") from None
+        raise StorageError(
+            f"{directory}: it has no result of this version; finish the run with --resume first"
+        ) from None
+    metric = PERPLEXITY if card.is_text else ACCURACY
+    low, high = map(metric.show, interval)
+    of_what = "tokens" if card.is_text else "images"
     rows = [
         ("Architecture", f"`{code}` of space `{card.architecture.space}`"),
         ("Data", card.data),
         *_input(card),
-        *((f"Cost: {name}", f"{value:,}") for name, value in costs.items()),
-        *((f"Test {name}", f"{value:.4f}") for name, value in test.items()),
+        *((f"Cost: {name}", amount(name, value)) for name, value in costs.items()),
+        *((f"{role.capitalize()} {of_what}", f"{count:,}") for role, count in roles.items() if count),
+        (f"Test {metric.name}", f"{metric.show(test[metric.name])}, 95% interval {low} to {high}"),
+        *((f"Test {name}", f"{value:.4f}") for name, value in test.items() if name != metric.name),
+        ("Cost of the search", _searched(search)),
     ]
     table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
-    findings = "\n".join(f"- {line}" for line in headline)
+    findings = "\n".join(f"- {line}" for line in [*headline, *audit])
     made_on = "\n".join(f"- {key}: {value}" for key, value in environment.items())
     kind, verb = ("text", "was") if card.is_text else ("images", "were")
     return f"""# {code}
@@ -62,6 +87,13 @@ Found and trained by Palmette with these settings:
 
 {made_on}
 """
+
+
+def _searched(search: Mapping[str, float]) -> str:
+    return (
+        f"{search['evaluations']:,.0f} evaluations; {search['passes']:.3g} forward passes of one input, through the "
+        f"average network {search['flops']:.3g} FLOPs"
+    )
 
 
 def _input(card: Card) -> list[tuple[str, str]]:

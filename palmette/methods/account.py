@@ -92,9 +92,14 @@ def write_account(
         job.run.outcomes, {name: b.outcome for name, b in both.items()}, {"metric": metric_of(job.data).name}
     )
     figures = {name: _figures(job, b) for name, b in both.items()}
-    cost = _cost(job, found)
-    write_text(job.run.result, json.dumps({"headline": lines, **figures, "search": cost}, indent=1) + "\n")
-    page = dataclasses.replace(_contents(job, method, best, trust, lines), pictures=(*found.pictures, *_latency(job)))
+    verdict = trust and [f"Audit against {trust.source}.", *trust.verdict]
+    account = {"headline": lines, **figures, "search": _cost(job, found), "roles": _sizes(job), "audit": verdict}
+    write_text(job.run.result, json.dumps(account, indent=1) + "\n")
+    page = dataclasses.replace(
+        _contents(job, method, best, trust, lines),
+        pictures=(*found.pictures, *_latency(job)),
+        remarks=found.remarks,
+    )
     write_text(job.run.path / "report.json", json.dumps(dataclasses.asdict(page)))
     write_text(job.run.report, render(page))
 
@@ -108,7 +113,15 @@ def _latency(job: Job) -> Iterator[Picture]:
 
 def _figures(job: Job, best: Best) -> dict[str, object]:
     code = job.space.decisions.code(best.architecture)
-    return {"code": code, "costs": best.costs, "validation": best.validation, "test": best.test}
+    figures = {"code": code, "costs": best.costs, "validation": best.validation, "test": best.test}
+    return {**figures, "interval": interval(best.outcome)}
+
+
+def _sizes(job: Job) -> dict[str, int]:
+    """Return how many images, or tokens of text, each role has."""
+    data = job.data
+    roles = {"train": data.train, "validation": data.validation, "calibration": data.calibration, "test": data.test}
+    return {name: len(part) for name, part in roles.items()}
 
 
 def _cost(job: Job, found: Found) -> dict[str, float]:

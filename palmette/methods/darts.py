@@ -14,6 +14,7 @@ options always uses the batch's statistics, as DARTS's paper says and its code d
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 DRAWING = ("gumbel_softmax", "straight_through")
 """Relaxations with a temperature."""
+STOPPED = "The search stopped itself, for the dominant eigenvalue had risen; the architecture is that of epoch {epoch}."
 FIRST_ORDER_PASSES, SECOND_ORDER_PASSES = 2.0, 10.0
 """Cost of an architecture step per image: forward and backward without weight gradients; and for second order also one
 with them ahead, one with them there, and two without on either side."""
@@ -103,11 +105,12 @@ class DARTS:
             return training
 
         supernet, training = trained_supernet(job, train, space=space)
-        if training.is_stopped:
-            job.progress.say(f"R-DARTS: stopped; the architecture is that of epoch {training.rule.epoch_to_return}")
+        stopped = STOPPED.format(epoch=training.rule.epoch_to_return) if training.is_stopped else ""
+        if stopped:
+            job.progress.say(stopped)
         one = 1.0 if self.relaxation == "straight_through" else cost_of_mixture(job, space)
         each = SECOND_ORDER_PASSES if self.second_order else FIRST_ORDER_PASSES
-        return found(
+        ends = found(
             job,
             derived(job, training.probabilities()),
             space,
@@ -116,3 +119,4 @@ class DARTS:
             training_passes=one * passes(job.data, self.training, steps=training.weight_steps),
             deciding_passes=one * each * training.architecture_images,
         )
+        return dataclasses.replace(ends, remarks=(stopped,)) if stopped else ends

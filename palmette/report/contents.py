@@ -14,6 +14,8 @@ from palmette.graphs import Graph
 from palmette.report.breakdown import Breakdown
 from palmette.storage.typed import record
 
+WATCHED = ("skips", "entropy", "eigenvalue")
+
 
 @dataclass(frozen=True)
 class LayerRow:
@@ -99,6 +101,14 @@ class Contents:
     """The cells that the winner is made of, if it is; then ``layers`` is empty."""
     breakdown: Breakdown | None = None
     """Where costs come from, if they are sums that can be told apart."""
+    remarks: Sequence[str] = ()
+    """What the method says of its own search, as where it stopped."""
+
+    @property
+    def watched(self) -> dict[str, Curve]:
+        """The curves by name that tell of a collapse into skip connections; none but of differentiable searches."""
+        curves = {curve.name: curve for curve in self.curves if curve.phase == "supernet" and curve.name in WATCHED}
+        return curves if "skips" in curves and curves["skips"].values else {}
 
 
 def read_contents(path: Path) -> Contents:

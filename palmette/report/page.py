@@ -13,6 +13,7 @@ from string import Template
 
 from palmette.report import sections
 from palmette.report.audit import audit
+from palmette.report.collapse import collapse
 from palmette.report.contents import Contents
 from palmette.report.plots import embedded, plot_data
 from palmette.report.wording import escape
@@ -44,6 +45,7 @@ _PARTS = (
     sections.trials,
     sections.history,
     audit,
+    collapse,
     sections.curves,
     sections.time,
     sections.environment,

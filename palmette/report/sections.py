@@ -134,6 +134,7 @@ def curves(contents: Contents) -> str:
     """Show the training curves, a row of small plots for each phase."""
     if not contents.curves:
         return section("curves", "Training", missing("No training curves were recorded."))
+    elsewhere = list(contents.watched.values())
     phases = dict.fromkeys(curve.phase for curve in contents.curves)
     body = ""
     for phase in phases:
@@ -141,7 +142,7 @@ def curves(contents: Contents) -> str:
             f"<figure><figcaption>{escape(curve_title(curve.name))}</figcaption>"
             f'<div class="plot small" data-curve="{i}"></div></figure>'
             for i, curve in enumerate(contents.curves)
-            if curve.phase == phase
+            if curve.phase == phase and curve not in elsewhere
         )
         body += f'<h3>{escape(phase)}</h3><div class="grid">{plots}</div>'
     return section("curves", "Training", body)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from scipy.stats import binomtest
 from tiny import QUICK
 
 from palmette.architecture import Architecture
@@ -107,7 +108,14 @@ def test_export_writes_a_python_file_that_builds_the_winner_and_its_card(
     winner = json.loads((finished_run / "result.json").read_text())["winner"]
     text = card.read_text()
     assert f"| Cost: flops | {winner['costs']['flops']:,} |" in text
-    assert f"| Test accuracy | {winner['test']['accuracy']:.4f} |" in text
+    low, high = binomtest(round(16 * winner["test"]["accuracy"]), 16).proportion_ci(method="wilson")
+    assert f"| Test accuracy | {winner['test']['accuracy']:.2%}, 95% interval {low:.2%} to {high:.2%} |" in text
+    counted = {role: text[text.index(f"| {role} images | ") :].split("|")[2].strip() for role in ("Train", "Test")}
+    assert counted == {"Train": "36", "Test": "16"}
+    search = json.loads((finished_run / "result.json").read_text())["search"]
+    assert f"| Cost of the search | {search['evaluations']} evaluations; {search['passes']:.3g} forward passes" in text
+    trusted = text[text.index("## How far this can be trusted") : text.index("## How it was made")]
+    assert "- Audit against 6 architectures trained from scratch, 1 epochs each" in trusted
     assert (finished_run / "config.toml").read_text().strip() in text
 
 
@@ -144,6 +152,10 @@ def test_retrain_trains_an_architecture_and_resumes(
     weights = (tmp_path / "longer" / "network.safetensors").read_bytes()
     assert ran(capsys, *given, "--resume") == [line]
     assert (tmp_path / "longer" / "network.safetensors").read_bytes() == weights
+    assert main(["export", str(tmp_path / "longer"), "--card", str(tmp_path / "MODEL.md")]) == 2
+    assert (
+        "it was made by 'palmette retrain', which leaves no account; the card is of a search" in capsys.readouterr().err
+    )
 
 
 def test_draw_writes_a_picture_with_every_layer(

@@ -137,7 +137,11 @@ def test_a_language_model_leaves_in_every_form(
     assert main(["export", str(finished), *given]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert max(value for name, value in facts.items() if name.startswith("largest")) < 1e-5
-    assert "| Vocabulary | " in (tmp_path / "MODEL.md").read_text()
+    card = (tmp_path / "MODEL.md").read_text()
+    assert "| Vocabulary | " in card
+    assert re.search(r"\| Test perplexity \| [\d.]+, 95% interval [\d.]+ to [\d.]+ \|", card)
+    assert "Calibration" not in card  # there are no statistics to recompute
+    assert "- Not audited: nothing here shows" in card
 
 
 def test_darts_on_its_recurrent_cells_has_the_settings_of_the_paper() -> None:

@@ -11,7 +11,8 @@ import pytest
 from example_contents import HOSTILE, example_contents, hostile_contents
 
 from palmette.evaluation.trust import Statistic
-from palmette.report.contents import Contents
+from palmette.report.collapse import sentences
+from palmette.report.contents import Contents, Curve
 from palmette.report.page import render
 
 SECTIONS = ["winner", "costs", "trials", "history", "audit", "curves", "time", "environment"]
@@ -119,6 +120,40 @@ def test_latency_has_its_unit_wherever_it_stands(contents: Contents) -> None:
     costs = json.loads(next(text for text in outline.scripts if text.startswith("{")))["costs"]
     assert costs[0] == {"name": "latency", "title": "Latency", "unit": "ms"}
     assert {cost["unit"] for cost in costs[1:]} == {""}
+
+
+def watched(contents: Contents, *, skips: list[float], eigenvalue: list[float]) -> Contents:
+    """Return the contents of a differentiable search, after each epoch's watch; eight layers can be skipped."""
+    steps = list(range(len(skips)))
+    watch = [Curve("supernet", "skips", steps, skips), Curve("supernet", "entropy", steps, [1.0, 0.5, 0.25])]
+    watch += [Curve("supernet", "eigenvalue", steps, eigenvalue)] if eigenvalue else []
+    return replace(contents, curves=[*contents.curves, *watch])
+
+
+def test_a_collapse_is_told_by_its_skip_connections_and_eigenvalue(contents: Contents) -> None:
+    layers = [
+        replace(layer, alternatives=("identity", "k3")) if layer.alternatives else layer for layer in contents.layers
+    ]
+    searched = replace(contents, layers=layers, remarks=["It stopped at epoch 2."])
+    assert sentences(watched(searched, skips=[1.0, 6.0, 5.0], eigenvalue=[0.2, 0.5, 0.3])) == [
+        "Yes, by its skip connections: they are 5 of the 8 strongest options at the end.",
+        "They were 1 at first and 6 at most.",
+        "The mean entropy of the decisions went from 1.00 to 0.25 nats; at 0 all are made, and what is undecided at "
+        "the end is decided by rounding.",
+        "The dominant eigenvalue of the Hessian went from 0.2 to 0.3, 0.5 at most: it rose, as before a collapse.",
+        "It stopped at epoch 2.",
+    ]
+    calm = sentences(watched(searched, skips=[1.0, 2.0, 4.0], eigenvalue=[]))
+    assert calm[0] == "Not by its skip connections: they are 4 of 8 strongest options at the end."
+    assert "was not measured" in calm[3]
+
+
+def test_the_watch_has_a_section_of_its_own_where_there_was_one(contents: Contents, page: str) -> None:
+    assert 'id="collapse"' not in page
+    text = render(watched(contents, skips=[1.0, 2.0, 4.0], eigenvalue=[0.2, 0.2, 0.2]))
+    section = text[text.index('id="collapse"') : text.index('id="curves"')]
+    assert section.count("data-curve=") == 3
+    assert text.count("data-curve=") == 3 + len(contents.curves)
 
 
 def test_audit_shows_differences_in_the_group_of_their_statistic(page: str) -> None:
