@@ -59,6 +59,9 @@ def run_runs(arguments: Sequence[str]) -> None:
     print(f"Everything is in {options.out}; look at {options.out / 'report.html'}")
 
 
+TRUE = "Figures are the true accuracies that {table} has of what was found; nothing was retrained."
+
+
 def judged_by(table: Path, column: str, space_name: str, runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     """Return the runs with the true accuracies of what they found.
 
@@ -113,6 +116,7 @@ def account_of(runs: Sequence[FinishedRun], settings: Mapping[str, Any]) -> Acco
             "image, a training step counting three, times the FLOPs of the average network of the space; seconds are "
             "wall time.",
             cost_note(entries),
+            *((TRUE.format(table=settings["truth"]),) if settings.get("truth") else ()),
         ),
         pictures=drawn,
         settings=settings,

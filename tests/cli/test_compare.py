@@ -13,6 +13,8 @@ from tiny import npz
 from palmette.cli.main import main
 from palmette.comparison.of_runs import ALONE, OWN
 from palmette.methods import search
+from palmette.spaces.small_images import small_images
+from palmette.storage.journal import Journal
 
 TABLE = Path("nas_bench_macro") / "nas_bench_macro_cifar10.csv"
 SMALL = ("--seeds", "2", "--evaluations", "20", "--workers", "0", "--searches", "evolution,predictor")
@@ -102,6 +104,7 @@ def test_finished_runs_end_in_one_table(finished_run: Path, tmp_path: Path, caps
         (["compare", "--methods", "spos", "--truth", "no.csv"], "cannot be read"),
         (["compare", "--methods", "spos", "--truth-column", "top1"], "add --truth"),
         (["compare", "--methods", "spos", "--seeds", "0"], "at least 1"),
+        (["compare", "--methods", "spos", "--evaluations", "-1"], "evaluations -1 at least 0"),
     ],
 )
 def test_mistakes_about_runs_and_methods_are_told_in_one_line(
@@ -111,6 +114,29 @@ def test_mistakes_about_runs_and_methods_are_told_in_one_line(
     error = capsys.readouterr().err
     assert what in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_methods_with_a_truth_are_judged_by_it_and_retrain_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out, truth = npz(tmp_path / "images.npz"), tmp_path / "out", tmp_path / "truth.csv"
+    decisions = small_images(classes=2, channels=1).decisions
+    accuracies = {decisions.code(a): 1 / (2 + i) for i, a in enumerate(decisions.enumerate())}
+    truth.write_text("arch,accuracy\n" + "".join(f"{code},{value}\n" for code, value in accuracies.items()))
+    command = ["compare", "--methods", "spos,random", "--data", str(data), "--truth", str(truth)]
+    command += ["--epochs", "2", "--evaluations", "8", "--seeds", "2", "--workers", "0", "--threads", "1"]
+    assert main([*command, "--out", str(out)]) == 0
+    assert f"the true accuracies that {truth} has" in capsys.readouterr().out
+    with Journal(out / "trials.sqlite", read_only=True) as journal:
+        found = list(journal.records("runs/search/").values())
+    spos, random = (row["entry"] for row in json.loads((out / "comparison.json").read_text())["rows"])
+    for entry in (spos, random):
+        codes = [record["codes"]["winner"] for record in found if record["method"] == entry["name"]]
+        assert entry["figures"] == [accuracies[code] for code in codes]
+    assert spos["costs"]["evaluations"] == 8
+    assert not list(out.glob("*/network.safetensors"))
+    assert (out / "report.html").read_text().count("<svg") == 2
 
 
 @pytest.mark.slow
