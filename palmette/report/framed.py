@@ -16,7 +16,8 @@ def framed(title: str, body: str, *, kind: str, footer: str) -> str:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>
 <style>{style} figure svg {{ max-width: 100%; height: auto; }} .wide {{ overflow-x: auto; }}
-.wide td, .wide th {{ overflow-wrap: normal; word-break: normal; }}</style></head>
+.wide td, .wide th {{ overflow-wrap: normal; word-break: normal; }}
+@media (max-width: 560px) {{ figure {{ overflow-x: auto; }} figure svg {{ min-width: 560px; }} }}</style></head>
 <body><main><header class="hero"><p class="eyebrow">Palmette {escape(kind)}</p><h1>{escape(title)}</h1></header>
 {body}
 <footer>Made by Palmette. This page is one file and loads nothing; {footer}.</footer>

@@ -26,6 +26,8 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+DRAWN = "(data => data?.drawn || data?.errors)(document.documentElement?.dataset)"
+"""Whether the script of a search's page has finished or failed."""
 
 
 def chromium() -> str | None:
@@ -66,7 +68,7 @@ class Browser:
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    def open(self, page: Path, *, width: int, height: int = 900) -> None:
+    def open(self, page: Path, *, width: int, height: int = 900, until: str = DRAWN) -> None:
         """Load a page at a width, as a phone below 600 pixels, and wait until its script has finished or failed."""
         self.events.clear()
         self.send(
@@ -74,7 +76,7 @@ class Browser:
         )
         self.send("Emulation.setTouchEmulationEnabled", enabled=width < 600)
         self.send("Page.navigate", url=page.as_uri())
-        self.wait("(data => data?.drawn || data?.errors)(document.documentElement?.dataset)")
+        self.wait(until)
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression; promises are awaited."""

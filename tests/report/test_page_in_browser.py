@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import Browser, chromium, running
 from example_contents import example_contents, hostile_contents
 
 from palmette.architecture import Architecture
+from palmette.cli.compare_runs import account_of
+from palmette.comparison.account import write
+from palmette.comparison.of_runs import FinishedRun
+from palmette.costs.additive import AdditiveTable
+from palmette.costs.latency import Conditions, LatencyTable
+from palmette.design_spaces.page import render as render_study
+from palmette.evaluation.metric import ACCURACY
 from palmette.report.contents import Contents
+from palmette.report.latency import render as render_latency
 from palmette.report.page import render
+from palmette.spaces.nas_bench_macro import nas_bench_macro
 
 WIDTHS = (1280, 390)
 
@@ -184,3 +194,66 @@ def _write(contents: Contents, folder: Path) -> Path:
     path = folder / "report.html"
     path.write_text(render(contents), encoding="utf-8")
     return path
+
+
+def comparison(folder: Path) -> None:
+    """Write a comparison of finished runs."""
+    costs = {"evaluations": 100.0, "passes": 1e6, "flops": 1e13, "seconds": 60.0}
+    runs = [
+        FinishedRun(
+            method=method,
+            seed=seed,
+            settings={"space": "tiny", "data": "digits", "method": method},
+            metric=ACCURACY,
+            codes={"winner": "012", "random": "111"},
+            figures={"winner": 0.9 + 0.01 * seed, "random": 0.88 + 0.01 * seed},
+            costs=costs,
+            outcomes={},
+        )
+        for method in ("spos", "fairnas", "random")
+        for seed in range(3)
+    ]
+    write(account_of(runs, {"methods": "spos,fairnas,random", "data": "a/long/path/" * 20}), folder)
+
+
+def latencies(folder: Path) -> None:
+    """Write the page of a table of latencies."""
+    space = nas_bench_macro()
+    options = {name: np.arange(3.0).reshape(3, 1) for name in space.decisions.parse("00000000").as_dict()}
+    table = AdditiveTable(space.decisions, ("latency",), np.array([1.0]), options)
+    codes, times = ("00000000", "11111111", "22222222"), (1.1, 9.0, 17.5)
+    made = LatencyTable(table, Conditions(input_shape=(3, 32, 32)), 40, 5, codes, times, times)
+    (folder / "report.html").write_text(render_latency(made), encoding="utf-8")
+
+
+def study(folder: Path) -> None:
+    """Write the page of a study of two design spaces."""
+    one = {"states": dict.fromkeys(("finished", "diverged", "failed"), 3), "size": 1e18, "acceptance": 0.02}
+    spaces = {name: {**one, "draws": 3000, "min": 0.1, "mean": 0.2, "median": 0.2} for name in ("AnyNetX_A", "RegNetX")}
+    interval = {"value": 0.01, "low": -0.01, "high": 0.02}
+    compared = {"space": "RegNetX", "beside": "AnyNetX_A", "mean": interval, "paired_mean": interval, "wins": interval}
+    compared |= {"paired_p_value": 0.2, "distance": 0.3, "threshold": 0.4}
+    drawing = '<svg viewBox="0 0 900 300" width="900" height="300"><rect width="900" height="300"/></svg>'
+    page = render_study(
+        "A study",
+        {"spaces": spaces, "comparisons": [compared]},
+        {"error_distributions": drawing, "best_ranges_RegNetX": drawing},
+        configuration="spaces = " + "RegNetX " * 60,
+        environment={"torch": "2"},
+    )
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", [comparison, latencies, study])
+def test_pages_without_a_script_fit_the_screen_and_load_nothing(
+    browser: Browser, made: Callable[[Path], None], width: int, tmp_path: Path
+) -> None:
+    made(tmp_path)
+    browser.open(tmp_path / "report.html", width=width, until="document.readyState === 'complete'")
+    browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.evaluate("document.querySelectorAll('section').length") >= 3
+    assert browser.evaluate("innerWidth") == width  # a phone widens its window to what does not fit
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.requests() == []
+    assert browser.problems() == []
