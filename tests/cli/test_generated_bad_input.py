@@ -1,4 +1,4 @@
-"""Generated bad input, 440 cases: each ends in a correct result or in one line with exit code 2, never in a traceback.
+"""Generated bad input, 350 cases: each ends in a correct result or in one line with exit code 2, never in a traceback.
 
 Valid inputs are changed at random, always the same ones (``derandomize``), and given to the commands. After a refusal
 nothing that was there before has changed; a case that takes longer than ``DEADLINE`` counts as a hang.
@@ -7,12 +7,14 @@ nothing that was there before has changed; a case that takes longer than ``DEADL
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
 import signal
 import sqlite3
 import struct
+import typing
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,7 @@ from test_refusals import contents, without_results
 from tiny import QUICK, npz
 
 from palmette.cli.main import main
+from palmette.cli.method_names import METHODS
 from palmette.cli.names import SPACES
 from palmette.costs.additive import AdditiveTable
 from palmette.costs.latency import Conditions, LatencyTable
@@ -163,7 +166,7 @@ def fresh(finished_run: Path, folder: Path) -> Path:
     return Path(shutil.copytree(finished_run, folder / "case" / "run"))
 
 
-@cases(60)
+@cases(50)
 @given(data=st.data())
 def test_architectures(data: st.DataObject, run: Path, folder: Path) -> None:
     record = json.loads((run / "architecture.json").read_text())
@@ -175,7 +178,7 @@ def test_architectures(data: st.DataObject, run: Path, folder: Path) -> None:
     answer(*command, kept=run)
 
 
-@cases(40)
+@cases(30)
 @given(data=st.data())
 def test_arrays(data: st.DataObject, run: Path, folder: Path) -> None:
     file = folder / "images.npz"
@@ -221,7 +224,7 @@ def test_arrays(data: st.DataObject, run: Path, folder: Path) -> None:
     answer("evaluate", run, "--data", file, kept=run)
 
 
-@cases(25)
+@cases(20)
 @given(data=st.data())
 def test_archives(data: st.DataObject, run: Path, folder: Path) -> None:
     file = folder / "images.npz"
@@ -245,7 +248,7 @@ def test_archives(data: st.DataObject, run: Path, folder: Path) -> None:
     answer("evaluate", run, "--data", file, kept=run)
 
 
-@cases(40)
+@cases(30)
 @given(data=st.data())
 def test_weights(data: st.DataObject, finished_run: Path, folder: Path) -> None:
     run = fresh(finished_run, folder)
@@ -329,7 +332,7 @@ CHANGES = [
 
 
 @pytest.mark.slow
-@cases(30)
+@cases(20)
 @given(data=st.data())
 def test_journals(data: st.DataObject, finished_run: Path, folder: Path) -> None:
     run = fresh(finished_run, folder)
@@ -355,7 +358,7 @@ def test_journals(data: st.DataObject, finished_run: Path, folder: Path) -> None
 SETTINGS = ["-1", "0", "1e400", "nan", "''", "'x'", "true", "[]", "{}", "[1, 'a']", "9" * 30, "1979-05-27", "-0.5"]
 
 
-@cases(40)
+@cases(30)
 @given(data=st.data())
 def test_settings(data: st.DataObject, finished_run: Path, folder: Path) -> None:
     run = fresh(finished_run, folder)
@@ -386,7 +389,7 @@ def test_figures(data: st.DataObject, finished_run: Path, folder: Path) -> None:
     answer(*files[name])
 
 
-@cases(25)
+@cases(20)
 @given(data=st.data())
 def test_latency_tables(data: st.DataObject, folder: Path) -> None:
     decisions = SPACES["small-images"].build(10, 1).decisions
@@ -410,7 +413,7 @@ ODD = [
 ]
 
 
-@cases(30)
+@cases(20)
 @given(data=st.data())
 def test_text(data: st.DataObject, folder: Path) -> None:
     text = folder / "text"
@@ -456,7 +459,7 @@ COMMANDS = {
         *("--seed", "--device", "--threads", "--training.epochs", "--training.lr", "--training.momentum", "--rank-by"),
         *("--training.schedule", "--training.optimizer", "--evolution.population", "--evolution.mutants", "--stage"),
         *("--audit.networks", "--audit.table", "--splits.validation", "--splits.train", "--splits.calibration"),
-        *("--image-size", "--bins", "--objectives", "--unheard-of", "--from"),
+        *("--image-size", "--bins", "--objectives", "--unheard-of", "--from", "--ray", "--optuna"),
     ],
     "cost": ["nas-bench-macro", "RegNetX-400MF", "--resolution", "--latency-table", "11111111"],
     "draw": ["DARTS_V2", "--out", "--resolution"],
@@ -480,6 +483,18 @@ COMMANDS = {
         ),
     ],
     "hypernetwork": ["--seed", "--out"],
+    "mirror": ["RUN", "--optuna", "--study", "--objectives"],
+    "compare": [
+        "RUN",
+        "--methods",
+        "--seeds",
+        "--epochs",
+        "--evaluations",
+        "--truth",
+        "--ray",
+        "--gpu-share",
+        "--table",
+    ],
     "methods": ["spos"],
     "spaces": ["small-images"],
     "data": ["digits"],
@@ -488,13 +503,14 @@ NEVER_LONG = {
     "search": ["--limits.acts", "1"],
     "study": ["--limits.flops", "1:2"],
     "latency": ["999", "--rounds", "1"],
+    "compare": ["--space", "nowhere"],
     "hypernetwork": ["--data", "nowhere.npz"],
     "retrain": ["--data", "nowhere.npz"],
 }
 """Options by which a command that understands the others is refused or done at once."""
 
 
-@cases(100)
+@cases(50)
 @given(data=st.data())
 def test_options(data: st.DataObject, finished_run: Path, folder: Path) -> None:
     verb = data.draw(st.sampled_from([*COMMANDS, *["search"] * 6]))
@@ -503,3 +519,21 @@ def test_options(data: st.DataObject, finished_run: Path, folder: Path) -> None:
         arguments.append(str(finished_run) if name == "RUN" else name)
         arguments += [data.draw(bad)] if name.startswith("--") else data.draw(st.lists(bad, max_size=1))
     answer(verb, *arguments, *NEVER_LONG.get(verb, []), kept=finished_run)
+
+
+def own_options(kind: type, prefix: str = "--") -> list[str]:
+    """Return the names of all options of a method, those of its recipes and parts with their dots."""
+    hints, found = typing.get_type_hints(kind), []
+    for field in (field for field in dataclasses.fields(kind) if field.init):
+        name, inner = prefix + field.name.replace("_", "-"), hints[field.name]
+        found += own_options(inner, f"{name}.") if dataclasses.is_dataclass(inner) else [name]
+    return found
+
+
+@cases(30)
+@given(data=st.data())
+def test_options_of_methods(data: st.DataObject, folder: Path) -> None:
+    name = data.draw(st.sampled_from(sorted(METHODS)))
+    options = data.draw(st.lists(st.sampled_from(own_options(METHODS[name].options)), min_size=1, max_size=3))
+    arguments = [part for option in options for part in (option, data.draw(st.sampled_from(BAD)))]
+    answer("search", "--method", name, *arguments, *NEVER_LONG["search"], kept=folder)
