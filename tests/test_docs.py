@@ -20,6 +20,7 @@ from conftest import ROOT
 
 import palmette.cli
 from palmette.cli import main as program
+from palmette.cli.method_names import METHODS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RESULTS = sorted((ROOT / "results").glob("*.md"))
@@ -79,6 +80,25 @@ def test_a_method_page_says_what_it_is_when_to_use_it_its_cost_its_failures_and_
     wanted = ("what it is", "when to use it", "cost", "known failures")
     assert [part for part in wanted if part not in headings] == []
     assert "https://arxiv.org/abs/" in text
+
+
+def test_the_paper_of_every_method_is_linked_on_a_page_and_every_method_is_in_the_choice_of_one() -> None:
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "methods").glob("*.md"))
+    links = set(re.findall(r"https://arxiv\.org/abs/(\d{4}\.\d{5})", pages))
+    choosing = (ROOT / "docs" / "choosing.md").read_text()
+    for name, method in METHODS.items():
+        assert re.search(r"arXiv (\d{4}\.\d{5})", method.paper)[1] in links, name  # type: ignore[index]
+        assert f"`{name}`" in choosing, name
+
+
+@pytest.mark.parametrize("name", ["darts", "fbnet", "proxylessnas"])
+def test_a_method_is_followed_in_six_files_of_the_lines_that_its_page_says(name: str) -> None:
+    text = (ROOT / "docs" / "methods" / f"{name}.md").read_text()
+    rows = re.findall(r"^\| \[[^]]+\]\(\.\./\.\./(palmette/\S+\.py)\) \| (\d+) \|", text, re.MULTILINE)
+    lines = {path: len((ROOT / path).read_text().splitlines()) for path, _ in rows}
+    assert 4 <= len(rows) <= 6
+    assert sum(lines.values()) <= 900
+    assert {path: int(stated) for path, stated in rows} == pytest.approx(lines, abs=15)
 
 
 class Parsed(Exception):

@@ -55,7 +55,8 @@ def gdas(settings: SPOS) -> DARTS:
 def pc_darts(settings: SPOS) -> DARTS:
     """Return PC-DARTS (Xu et al., 2020): a quarter of the channels, the architecture waits for 0.3 of the epochs.
 
-    Deviation: without edge normalisation, which needs nodes that choose among their incoming edges.
+    Deviations: without edge normalisation, the weights beta that a cell's edges have beside those of their operations;
+    not on cells of DARTS; batch and rate of the weights are the space's, not 256 and 0.1.
     """
     base = darts(settings)
     wait = int(WARMUP_SHARE * base.training.epochs)

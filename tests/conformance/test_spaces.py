@@ -261,7 +261,9 @@ def test_the_seed_alone_decides_the_first_weights_of_a_network_that_was_given_as
     assert not torch.equal(first_weight(5), first_weight(6))
 
 
-@pytest.mark.parametrize("name", ["nas-bench-macro", "nas-bench-201", "small-images", "nested", "widths"])
+@pytest.mark.parametrize(
+    "name", ["nas-bench-macro", "nas-bench-201", "small-images", "nested", "widths", "fbnet", "proxyless"]
+)
 def test_one_hot_weights_equal_the_single_path_forward_and_gradient(name: str) -> None:
     space, shape = made(name)
     (architecture,) = sampled(space, 1)

@@ -44,11 +44,18 @@ def test_published_networks_have_their_published_costs_in_both_conventions(name:
     assert f"{sum(weights) / 1e6:.3f}" == printed_params
 
 
-def test_f0_counts_as_its_comment_says_without_the_last_layer() -> None:
+def test_f0_counts_with_everything_and_as_its_comment_says_without_the_last_layer() -> None:
+    """The comment counts weights only, and what enters average poolings (gradient.md 8.6); the last layer is 1280 x
+    1000."""
     with torch.device("meta"):
         network = PUBLISHED["fbnet-v2-f0"].network()
     costs = complexity(network, (3, 224, 224))
     assert (f"{costs['flops'] / 1e6:.2f}", f"{costs['params'] / 1e6:.3f}") == ("66.28", "2.824")
+    weights = [m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert weights[-1] == 1280 * 1000
+    assert f"{sum(weights[:-1]) / 1e6:.3f}" == "1.531"
+    commented = costs["flops"] - weights[-1] + pooled_elements(network, (3, 224, 224))
+    assert f"{commented / 1e6:.2f}" == "65.27"
 
 
 def pooled_elements(network: nn.Module, shape: tuple[int, int, int]) -> int:
