@@ -6,6 +6,7 @@ what is handed over; where a space repeats its layers and takes their number as 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gc
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ from palmette.export.weights import Card
 from palmette.plain import plain
 from palmette.space import Space
 from palmette.spaces.anynet import anynet
-from palmette.spaces.darts import SMALL, darts_space
+from palmette.spaces.darts import CIFAR, darts_space
 from palmette.spaces.enas_macro import enas_macro
 from palmette.spaces.enas_micro import Network as MicroNetwork
 from palmette.spaces.enas_micro import enas_micro
@@ -39,6 +40,7 @@ from palmette.spaces.regnet import published_regnets
 
 WORDS = 10
 FEW_STAGES = Macro(stages=((24, 3, 2), (40, 1, 1)))
+FEW_OF_DARTS = dataclasses.replace(CIFAR, cells=3)
 FEW_CELLS = MicroNetwork(cells=3, filters=8)
 FEWER: Mapping[str, Callable[[int, int], Space]] = {
     "nas-bench-201": lambda classes, channels: nas_bench_201(classes=classes, channels=channels, cells=1),
@@ -48,7 +50,10 @@ FEWER: Mapping[str, Callable[[int, int], Space]] = {
     "proxyless-small": lambda classes, channels: proxyless(
         classes=classes, channels=channels, stages=FEW_STAGES.stages
     ),
-    "darts": lambda classes, channels: darts_space("darts", SMALL, classes=classes, channels=channels),
+    "darts": lambda classes, channels: darts_space("darts", FEW_OF_DARTS, classes=classes, channels=channels),
+    "darts-imagenet": lambda classes, channels: darts_space(
+        "darts-imagenet", dataclasses.replace(FEW_OF_DARTS, stem="imagenet"), classes=classes, channels=channels
+    ),
     "enas-macro": lambda classes, channels: enas_macro(classes=classes, channels=channels, layers=6),
     "enas-micro": lambda classes, channels: enas_micro(classes=classes, channels=channels, searched=FEW_CELLS),
 }
