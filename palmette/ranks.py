@@ -178,9 +178,10 @@ def _batch_norm(  # noqa: PLR0913 - the arguments of torch.batch_norm
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = [1, -1, *[1] * (x.ndim - 2)]
     wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-    size = wide.new_tensor(float(x.numel() // x.shape[1]))
-    dist.all_reduce(size)
-    mean = _sum_of_ranks(wide.sum(axes)) / size
+    own = wide.new_tensor([float(x.numel() // x.shape[1])])
+    total = _sum_of_ranks(torch.cat([wide.sum(axes), own]))  # sizes go along, for messages cost more than numbers
+    size = total[-1].detach()
+    mean = total[:-1] / size
     centred = wide - mean.view(shape)
     variance = _sum_of_ranks(centred.square().sum(axes)) / size
     with torch.no_grad():

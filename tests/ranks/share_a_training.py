@@ -1,8 +1,10 @@
 """Methods on two short epochs: the choices of each step and the trained weights, one file per method.
 
-    python share_a_training.py FOLDER STEPS STOP METHOD/SPACE ...
+    python share_a_training.py FOLDER STEPS BATCH STOP METHOD/SPACE[+VARIANT] ...
 
 Before supernet call number STOP, if that is not 0, the process ends as if killed; every step is in a checkpoint.
+Variants have a fifth of the steps, or two: quantised networks jump where a rounding moves a number across a threshold,
+and on one process a change of the first weights by 1e-14 grows to one of a statistic by 20 in ten steps (4e-13 in two).
 
 Alone or, under torchrun, as one of several ranks. All numbers are of double precision: training is so sensitive that
 roundings of single precision grow within 50 steps. At the learning rate of 20 of recurrent DARTS those of double
@@ -17,6 +19,8 @@ import faulthandler
 import json
 import os
 import sys
+import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +36,18 @@ from palmette.data.options import Splits
 from palmette.data.sources import load_any
 from palmette.methods.job import feasible_table, opened
 from palmette.progress import Silent
+from palmette.searches.evolution import EvolutionOptions
 from palmette.space import Supernet
 from palmette.spaces import recurrent_cell as spaces_of_cells
+from palmette.spaces.nas_bench_201 import nas_bench_201
 from palmette.storage.held import held
 from palmette.storage.run_directory import RunDirectory
 from palmette.training import loop
 
-STEPS = {"epochs": 2, "warmup_epochs": 0, "batch_size": 10, "bptt": 3}
-LONGEST = 400
+STEPS = {"epochs": 2, "warmup_epochs": 0, "batch_size": int(sys.argv[3]), "bptt": 3}
+HELD_OUT = 10
+"""Images or segments."""
+LONGEST = 800
 """Seconds, after which a process tells where it stands and ends: ranks that do not agree wait for each other."""
 LEARNING_RATE = 0.5
 """At most."""
@@ -51,7 +59,22 @@ FEW: dict[str, Any] = {
     "controller": {"hidden": 8},
 }
 """Sizes that make a search short, by the option of the method that holds them."""
-COUNTS = {"derived": 4, "candidates": 4, "random": 4, "audits": 0}
+COUNTS = {"derived": 4, "candidates": 4, "random": 4, "audits": 0, "trainings": 2}
+SEARCHED = EvolutionOptions(population=6, generations=2, mutants=3, crossovers=3, parents=2)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "nsga2": {"stage": "nsga2"},
+    "predictor": {"stage": "predictor", "evolution": SEARCHED},
+    "random": {"stage": "random"},
+    "optuna": {"stage": "optuna", "evolution": SEARCHED},
+    "second-order": {"second_order": True},
+    "limits": {},
+    "two-steps": {},
+}
+STEPS_OF = {"two-steps": 2}
+LIMIT = "800K"
+"""FLOPs, of the variant ``limits``."""
+SMALLER = {"cells": partial(nas_bench_201, width=8, cells=1)}
+"""Spaces that the command line has in larger sizes only, with the name they have there."""
 
 
 def main() -> None:
@@ -63,24 +86,33 @@ def main() -> None:
     for module in (language_model, blocks_of_cells, spaces_of_cells):
         module.locked_mask = lambda like, rate: None  # type: ignore[attr-defined]
     torch.nn.Dropout.forward = lambda self, x: x  # type: ignore[method-assign]
-    if int(sys.argv[3]):
+    if int(sys.argv[4]):
         loop.CHECKPOINT_SECONDS = -1.0
     with ranks.started():
-        for case in sys.argv[4:]:
-            method, space = case.split("/")
-            seen = searched(method, space, folder / f"{method}-{space}", int(sys.argv[2]), int(sys.argv[3]))
-            (folder / f"{method}-{space}-{ranks.own()}.json").write_text(json.dumps(seen))
+        for case in sys.argv[5:]:
+            name = case.replace("/", "-")
+            seen: list[str] = []
+            try:
+                searched(case, folder / name, int(sys.argv[2]), int(sys.argv[4]), seen)
+            except Exception:  # the other cases are of interest all the same
+                seen.append(traceback.format_exc())
+            (folder / f"{name}-{ranks.own()}.json").write_text(json.dumps(seen))
 
 
-def searched(name: str, space_name: str, path: Path, steps: int, stop: int) -> list[str]:
-    """Search, and return what every training step of the supernet was told, in words."""
-    is_text = "recurrent" in space_name
-    each = STEPS["batch_size"] * (STEPS["bptt"] if is_text else 1)
-    splits = Splits(train=steps // 2 * each + 25, validation=each, calibration=25)
+def searched(case: str, path: Path, steps: int, stop: int, seen: list[str]) -> None:
+    """Search, and add what every training step of the supernet was told, in words."""
+    named, _, variant = case.partition("+")
+    name, space_name = named.split("/")
+    is_text, steps = "recurrent" in space_name, STEPS_OF.get(variant, steps // 5 if variant else steps)
+    each = STEPS["bptt"] if is_text else 1
+    splits = Splits(train=steps // 2 * STEPS["batch_size"] * each + 25, validation=HELD_OUT * each, calibration=25)
     data = load_any("help-topics" if is_text else "digits", splits=splits, seed=0)
-    space = SPACES[space_name].build(len(data.classes), data.input_shape[0])
-    method = shortened(settings(name, space_name))
-    seen: list[str] = []
+    build = SMALLER.get(space_name)
+    classes, channels = len(data.classes), data.input_shape[0]
+    space = build(classes=classes, channels=channels) if build else SPACES[space_name].build(classes, channels)
+    method = shortened(settings(name, "small-images" if build else space_name))
+    method = dataclasses.replace(method, **VARIANTS.get(variant, {}))
+    limits = Limits.from_mapping({"flops": LIMIT} if variant == "limits" else {})
     call = Supernet.forward
 
     def noting(self: Supernet, x: Any, choice: Any, *rest: Any) -> Any:
@@ -92,16 +124,15 @@ def searched(name: str, space_name: str, path: Path, steps: int, stop: int) -> l
 
     Supernet.forward = noting  # type: ignore[method-assign]
     try:
-        table = feasible_table(space, data, Limits({}), seed=0)
+        table = feasible_table(space, data, limits, seed=0)
         with (
             held(lambda: RunDirectory.open(path, {"method": name})) as directory,
-            opened(space, data, table, Limits({}), directory=directory, seed=0, progress=Silent()) as job,
+            opened(space, data, table, limits, directory=directory, seed=0, progress=Silent()) as job,
         ):
             found = method.search(job)
         seen.append(f"found {space.decisions.code(found.best)}")
     finally:
         Supernet.forward = call  # type: ignore[method-assign]
-    return seen
 
 
 def shortened(method: Any) -> Any:
