@@ -39,6 +39,7 @@ from palmette.spaces.proxyless import proxyless
 from palmette.spaces.regnet import published_regnets
 
 WORDS = 10
+DRAWS = 20
 FEW_STAGES = Macro(stages=((24, 3, 2), (40, 1, 1)))
 FEW_OF_DARTS = dataclasses.replace(CIFAR, cells=3)
 FEW_CELLS = MicroNetwork(cells=3, filters=8)
@@ -91,7 +92,9 @@ def random_network(name: str) -> tuple[nn.Module, Architecture, tuple[int, ...]]
     side = SMALLEST["voxels" if len(sides) == 3 else "images"]
     shape = (channels, *(min(s, side) for s in sides))
     space = FEWER.get(name, entry.build)(WORDS, channels).stand_alone
-    architecture = space.decisions.sample(np.random.default_rng(1))
+    generator = np.random.default_rng(1)
+    drawn = [space.decisions.sample(generator) for _ in range(DRAWS)]
+    architecture = min(drawn, key=lambda one: len(one.values))  # under a grammar some are twice as large as others
     network = space.build(architecture, seed=0)
     with torch.no_grad():
         network(some(shape, 4))
