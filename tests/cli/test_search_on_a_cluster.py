@@ -70,7 +70,8 @@ def test_ones_own_network_is_searched_on_a_cluster_and_shown_in_optuna(tmp_path:
     pytest.importorskip("optuna", reason="needs the extra optuna")
 
     def network() -> nn.Module:  # as in a script: workers cannot import it
-        return tiny.network(2)
+        layers = [pm.OneOf(name, conv=lambda: nn.Conv2d(1, 1, 3, padding=1), skip=nn.Identity) for name in "abcd"]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4, 2))
 
     found = {}
     url = f"sqlite:///{tmp_path / 'trials.db'}"
