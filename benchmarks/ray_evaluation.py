@@ -21,6 +21,7 @@ from palmette.data.sources import load
 from palmette.evaluation.inherited import Inherited
 from palmette.evaluation.score import Metrics
 from palmette.evaluation.spread import Spread
+from palmette.memory import keep_freed
 from palmette.spaces.nas_bench_macro import nas_bench_macro
 from palmette.workers.cluster import Cluster
 
@@ -33,6 +34,7 @@ def nothing(architectures: Sequence[Architecture]) -> list[Metrics]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed()  # as workers do
     data = load("digits", splits=Splits(train=600, validation=256, calibration=128), seed=0, image_size=32)
     space = nas_bench_macro(classes=10, channels=1)
     generator = np.random.default_rng(0)

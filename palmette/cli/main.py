@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from palmette.errors import PalmetteError
+from palmette.memory import keep_freed
 
 COMMANDS = {
     "search": "find, train and prove the best network of a space within limits",
@@ -40,6 +41,9 @@ COMMANDS = {
 
 SHARED = ("search", "retrain")
 """Commands that several processes can do together, started by ``torchrun -m palmette``."""
+
+LONG = ("search", "study", "compare", "audit", "hypernetwork", "retrain", "evaluate")
+"""Commands that train or evaluate networks; 'latency' measures them in memory as others have it."""
 
 SILENCE = 60.0
 """Seconds that all but the first process keep an error to themselves: it says the same, and ``torchrun`` then ends all;
@@ -100,6 +104,8 @@ def _dispatch(verb: str, arguments: Sequence[str]) -> int:
         raise PalmetteError(f"unknown command {verb!r}; allowed are {', '.join(COMMANDS)}; {cure}")
     if verb not in SHARED and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise PalmetteError(f"{verb}: torchrun started several processes; {' and '.join(SHARED)} can share their work")
+    if verb in LONG:
+        keep_freed()
     command: Callable[[Sequence[str]], None] = importlib.import_module(f"palmette.cli.{verb}").run
     command(arguments)
     return 0

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from palmette.errors import MissingExtraError, PalmetteError
+from palmette.memory import keep_freed
 from palmette.workers.pool import Failure, JobT, ResultT, attempt
 
 WAITING = 2
@@ -87,6 +88,7 @@ def _do(common: list[Any], job: Any) -> Any:
         make, folder = ray.get(common[0])
         with contextlib.suppress(OSError):  # there is none on this node; jobs that need no files need no folder
             os.chdir(folder)
+        keep_freed()
         _made[key] = make()
     return attempt(_made[key], job)
 

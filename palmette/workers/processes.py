@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic
 
 from palmette.errors import PalmetteError
+from palmette.memory import keep_freed
 from palmette.workers.pool import Failure, JobT, ResultT, attempt
 
 
@@ -104,6 +105,7 @@ class _Worker(Generic[JobT]):
 
 
 def _serve(connection: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
+    keep_freed()
     do: Callable[[Any], Any] | None = None
     while True:
         try:
