@@ -26,6 +26,7 @@ def model_card(directory: Path, card: Card) -> str:
     Raises:
         StorageError: the directory has no result of a search.
     """
+    metric = PERPLEXITY if card.is_text else ACCURACY
     try:
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         if "winner" not in result and "test" in result:
@@ -38,8 +39,9 @@ def model_card(directory: Path, card: Card) -> str:
         code = typed(str, result["winner"]["code"], where="code")
         costs = typed(Mapping[str, float], result["winner"]["costs"], where="costs")
         test = typed(Mapping[str, float], result["winner"]["test"], where="test")
+        shown = metric.show(test[metric.name])
         interval = typed(tuple[float, float], result["winner"]["interval"], where="interval")
-        search = typed(Mapping[str, float], result["search"], where="search")
+        searched = _searched(typed(Mapping[str, float], result["search"], where="search"))
         roles = typed(Mapping[str, int], result["roles"], where="roles")
         audit = typed(Sequence[str], result["audit"] or [NO_AUDIT], where="audit")
         headline = typed(Sequence[str], result["headline"], where="headline")
@@ -50,7 +52,6 @@ def model_card(directory: Path, card: Card) -> str:
         raise StorageError(
             f"{directory}: it has no result of this version; finish the run with --resume first"
         ) from None
-    metric = PERPLEXITY if card.is_text else ACCURACY
     low, high = map(metric.show, interval)
     of_what = "tokens" if card.is_text else "images"
     rows = [
@@ -59,9 +60,9 @@ def model_card(directory: Path, card: Card) -> str:
         *_input(card),
         *((f"Cost: {name}", amount(name, value)) for name, value in costs.items()),
         *((f"{role.capitalize()} {of_what}", f"{count:,}") for role, count in roles.items() if count),
-        (f"Test {metric.name}", f"{metric.show(test[metric.name])}, 95% interval {low} to {high}"),
+        (f"Test {metric.name}", f"{shown}, 95% interval {low} to {high}"),
         *((f"Test {name}", f"{value:.4f}") for name, value in test.items() if name != metric.name),
-        ("Cost of the search", _searched(search)),
+        ("Cost of the search", searched),
     ]
     table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
     findings = "\n".join(f"- {line}" for line in [*headline, *audit])

@@ -165,7 +165,7 @@ def test_a_real_study_on_digits(tmp_path: Path) -> None:
     for name, record in analysis["spaces"].items():
         assert record["states"]["finished"] + record["states"]["diverged"] == 10, name
         assert record["mean"] < 0.5, name
-        assert record["band"] == pytest.approx(np.sqrt(np.log(10) / 20))
+        assert record["band"] == pytest.approx(np.sqrt(np.log(2 / 0.05) / 20))
     comparisons = {(c["space"], c["beside"]): c for c in analysis["comparisons"]}
     best = comparisons["RegNetX", "AnyNetX_A"]
     assert best["pairs"] == 10

@@ -222,7 +222,7 @@ def latencies(folder: Path) -> None:
     options = {name: np.arange(3.0).reshape(3, 1) for name in space.decisions.parse("00000000").as_dict()}
     table = AdditiveTable(space.decisions, ("latency",), np.array([1.0]), options)
     codes, times = ("00000000", "11111111", "22222222"), (1.1, 9.0, 17.5)
-    made = LatencyTable(table, Conditions(input_shape=(3, 32, 32)), 40, 5, codes, times, times)
+    made = LatencyTable(table, Conditions(input_shape=(3, 32, 32)), 40, 5, codes, times, 0.5)
     (folder / "report.html").write_text(render_latency(made), encoding="utf-8")
 
 
