@@ -108,15 +108,11 @@ def search(  # noqa: PLR0913 - all of them what a user says in one call
     options, cluster = audit or AuditOptions(), ClusterOptions(ray=ray, workers=workers).cluster()
     table = feasible_table(space, data, bounds, seed=seed)
     if options.table is not None:
-        read_table(
-            options.table, space.decisions, options.table_column
-        )  # its mistakes are told now, not after the training
+        # its mistakes are told now, not after the training
+        read_table(options.table, space.decisions, options.table_column)
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="palmette-"))
     settings = {
-        "space": {
-            "name": space.name,
-            "options": {n: space.decisions.size(n) for n in space.decisions.decisions},
-        },
+        "space": {"name": space.name, "options": {n: space.decisions.size(n) for n in space.decisions.decisions}},
         "data": {"name": data.name, "images": [len(data.train), len(data.validation), len(data.test)]},
         "method": {"name": method.name, **plain(method)},
         "limits": {name: str(limit) for name, limit in bounds.items()},
@@ -127,15 +123,7 @@ def search(  # noqa: PLR0913 - all of them what a user says in one call
     with (
         ranks.started(),
         held(lambda: RunDirectory.open(path, settings)) as directory,
-        opened(
-            space,
-            data,
-            table,
-            bounds,
-            directory=directory,
-            seed=seed,
-            progress=shown(),
-        ) as job,
+        opened(space, data, table, bounds, directory=directory, seed=seed, progress=shown()) as job,
         mirroring(job, optuna),
     ):
         return run(dataclasses.replace(job, cluster=cluster), method, options)
